@@ -1,0 +1,161 @@
+//! The crate's one error type.
+
+use crate::process::NoiseLevel;
+
+/// Shorthand for a result with this crate's [`enum@Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong, with the numbers that say where.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There are no rows to learn from.
+    #[error("there are no rows")]
+    NoRows,
+    /// The rows have no columns.
+    #[error("the rows have no columns")]
+    NoColumns,
+    /// A value is NaN or infinite.
+    #[error("row {row}, column {column}: {value} is not a finite number")]
+    NotFinite {
+        /// Index of the row, from 0.
+        row: usize,
+        /// Index of the column, from 0.
+        column: usize,
+        /// The value found there.
+        value: f64,
+    },
+    /// A row weight is negative, NaN or infinite.
+    #[error("row {row}: weight {weight} is not finite and non-negative")]
+    InvalidWeight {
+        /// Index of the row, from 0.
+        row: usize,
+        /// The weight found there.
+        weight: f64,
+    },
+    /// Two shapes that must agree do not.
+    #[error("{what}: expected {expected}, found {found}")]
+    ShapeMismatch {
+        /// Which size disagrees.
+        what: &'static str,
+        /// The size that was needed.
+        expected: usize,
+        /// The size that was given.
+        found: usize,
+    },
+    /// Signal or noise of a level is out of range.
+    #[error(
+        "noise level: signal {signal} must be positive and finite, noise {noise} non-negative and finite"
+    )]
+    InvalidNoiseLevel {
+        /// The signal `a` of Y = aX + sZ.
+        signal: f64,
+        /// The noise `s` of Y = aX + sZ.
+        noise: f64,
+    },
+    /// A list of noise levels is empty.
+    #[error("there are no noise levels")]
+    NoLevels,
+    /// Noise levels must fall strictly in noise-to-signal ratio.
+    #[error("noise level {index}: ratio {ratio} is not below the previous one, {previous}")]
+    LevelsNotDecreasing {
+        /// Index of the offending level, from 0.
+        index: usize,
+        /// Its noise-to-signal ratio.
+        ratio: f64,
+        /// The ratio of the level before it.
+        previous: f64,
+    },
+    /// A score was asked for at a noise level outside the range it knows.
+    #[error("noise level {level:?} is outside the fitted range, from {quietest:?} to {noisiest:?}")]
+    LevelOutOfRange {
+        /// The level asked for.
+        level: NoiseLevel,
+        /// The quietest level known.
+        quietest: NoiseLevel,
+        /// The noisiest level known.
+        noisiest: NoiseLevel,
+    },
+    /// A setting has a value that makes no sense.
+    #[error("{name} is {value}, but must be {requirement}")]
+    InvalidSetting {
+        /// Name of the setting.
+        name: &'static str,
+        /// The value given.
+        value: f64,
+        /// What it has to satisfy.
+        requirement: &'static str,
+    },
+    /// Parts were composed in a way the mathematics forbids.
+    #[error("{first} cannot be combined with {second}: {reason}")]
+    IncompatibleParts {
+        /// One part.
+        first: &'static str,
+        /// The other part.
+        second: &'static str,
+        /// Why they exclude each other.
+        reason: &'static str,
+    },
+    /// A pass was absorbed before all its rows were summed, or with rows of another fit.
+    #[error("pass {pass}: sums cover {found} rows, expected {expected}")]
+    IncompletePass {
+        /// Number of the pass, from 0.
+        pass: usize,
+        /// Rows that the pass has to cover.
+        expected: u64,
+        /// Rows that the sums cover.
+        found: u64,
+    },
+    /// An observer stopped the fit.
+    #[error("stopped by the observer after {done} of {levels} noise levels")]
+    Stopped {
+        /// Levels completed.
+        done: usize,
+        /// Levels planned.
+        levels: usize,
+    },
+    /// A user's implementation failed a checker of `check`.
+    #[error("{property}: row {row}: expected {expected}, found {found} (tolerance {tolerance})")]
+    CheckFailed {
+        /// The property that does not hold.
+        property: &'static str,
+        /// The row or index where it fails.
+        row: usize,
+        /// The value it should have.
+        expected: f64,
+        /// The value it has.
+        found: f64,
+        /// The difference that would have been accepted.
+        tolerance: f64,
+    },
+    /// A matrix that must be positive definite is not.
+    #[error("{what} {index} is not symmetric positive definite")]
+    NotPositiveDefinite {
+        /// What the matrix is.
+        what: &'static str,
+        /// Which one of several, from 0.
+        index: usize,
+    },
+    /// A saved model is not one, or is damaged.
+    #[error("saved model: {what}")]
+    InvalidSavedModel {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// An error of a user's own part.
+    #[error(transparent)]
+    Custom(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// Wraps an error of a user's own schedule, partitioner, sampler or score model.
+    ///
+    /// # Examples
+    /// ```
+    /// let error = gmix_diffusion::Error::custom("the sensor is offline");
+    /// assert_eq!(error.to_string(), "the sensor is offline");
+    /// ```
+    pub fn custom(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Custom(error.into())
+    }
+}

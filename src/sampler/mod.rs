@@ -1,0 +1,5 @@
+//! Reverse diffusion: new rows from a score model and a list of noise levels.
+
+mod sampler;
+
+pub use sampler::Sampler;

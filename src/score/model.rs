@@ -1,0 +1,180 @@
+use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
+
+use crate::error::{Error, Result};
+use crate::process::NoiseLevel;
+
+/// A Gaussian law N(mean, covariance), the start of a reverse diffusion.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GaussianLaw {
+    /// Mean, of length d.
+    pub mean: DVector<f64>,
+    /// Covariance, d × d.
+    pub covariance: DMatrix<f64>,
+}
+
+/// The score ∇ log p of the noised law Y = aX + sZ, at any noise level the model knows.
+///
+/// Points are rows (`n × d`), in the units of Y: data scaled by a, plus noise. Two methods are
+/// required; the denoiser follows from the score by Tweedie's formula.
+///
+/// # Examples
+/// The score of N(0, I) in two dimensions, at every level N(0, (a² + s²) I):
+/// ```
+/// use gmix_diffusion::nalgebra::{DMatrixView, DMatrixViewMut, DMatrix};
+/// use gmix_diffusion::{NoiseLevel, Result, ScoreModel};
+///
+/// struct Standard;
+///
+/// impl ScoreModel for Standard {
+///     fn dim(&self) -> usize {
+///         2
+///     }
+///     fn score_into(
+///         &self,
+///         level: NoiseLevel,
+///         points: DMatrixView<'_, f64>,
+///         mut score: DMatrixViewMut<'_, f64>,
+///     ) -> Result<()> {
+///         let variance = level.signal().powi(2) + level.noise().powi(2);
+///         score.zip_apply(&points, |s, y| *s = -y / variance);
+///         Ok(())
+///     }
+/// }
+///
+/// let points = DMatrix::from_row_slice(1, 2, &[2.0, -4.0]);
+/// let level = NoiseLevel::variance_exploding(1.0)?;
+/// assert_eq!(Standard.score(level, &points)?, DMatrix::from_row_slice(1, 2, &[-1.0, 2.0]));
+/// assert_eq!(Standard.denoise(level, &points)?, DMatrix::from_row_slice(1, 2, &[1.0, -2.0]));
+/// # Ok::<(), gmix_diffusion::Error>(())
+/// ```
+pub trait ScoreModel: Send + Sync {
+    /// The dimension d of the data.
+    fn dim(&self) -> usize;
+
+    /// Writes ∇ log p at the rows of `points` (n × d) into the rows of `score` (n × d).
+    ///
+    /// Shapes are checked by the callers in this crate; each row depends on no other.
+    ///
+    /// # Errors
+    /// [`Error::LevelOutOfRange`] at a level the model does not know.
+    fn score_into(
+        &self,
+        level: NoiseLevel,
+        points: DMatrixView<'_, f64>,
+        score: DMatrixViewMut<'_, f64>,
+    ) -> Result<()>;
+
+    /// ∇ log p at the rows of `points`: n × d.
+    ///
+    /// # Errors
+    /// [`Error::ShapeMismatch`] when `points` does not have d columns, and those of `score_into`.
+    fn score(&self, level: NoiseLevel, points: &DMatrix<f64>) -> Result<DMatrix<f64>> {
+        check_columns(self.dim(), points)?;
+        let mut score = DMatrix::zeros(points.nrows(), points.ncols());
+        self.score_into(level, points.as_view(), score.as_view_mut())?;
+        Ok(score)
+    }
+
+    /// Writes the denoiser E\[X | Y = y\] = (y + s² ∇ log p(y))/a (Tweedie's formula) at the rows of
+    /// `points` into `denoised`, both n × d.
+    ///
+    /// # Errors
+    /// Those of `score_into`.
+    fn denoise_into(
+        &self,
+        level: NoiseLevel,
+        points: DMatrixView<'_, f64>,
+        mut denoised: DMatrixViewMut<'_, f64>,
+    ) -> Result<()> {
+        self.score_into(level, points, denoised.as_view_mut())?;
+        let variance = level.noise().powi(2);
+        denoised.zip_apply(&points, |value, y| *value = (y + variance * *value) / level.signal());
+        Ok(())
+    }
+
+    /// The denoiser E\[X | Y = y\] at the rows of `points`: n × d.
+    ///
+    /// # Errors
+    /// As [`ScoreModel::score`].
+    fn denoise(&self, level: NoiseLevel, points: &DMatrix<f64>) -> Result<DMatrix<f64>> {
+        check_columns(self.dim(), points)?;
+        let mut denoised = DMatrix::zeros(points.nrows(), points.ncols());
+        self.denoise_into(level, points.as_view(), denoised.as_view_mut())?;
+        Ok(denoised)
+    }
+
+    /// σ₀, the standard deviation of the isotropic Gaussian blur that is known to be part of X; 0,
+    /// the default, claims nothing. Samplers use it to end with exactly the right variance.
+    fn component_std(&self) -> f64 {
+        0.0
+    }
+
+    /// The Gaussian that stands for Y at `level`, from which a reverse diffusion starts.
+    ///
+    /// The default probes the score: mean shift y ← y + s² ∇ log p(y) to the mode, then central
+    /// differences for the precision. It is accurate where Y is close to Gaussian, as at the
+    /// noisiest level of a good schedule; a model that knows better overrides it.
+    ///
+    /// # Errors
+    /// Those of `score_into`; [`Error::NotPositiveDefinite`] when the score is not that of a law
+    /// which is nearly Gaussian at this level.
+    fn start(&self, level: NoiseLevel) -> Result<GaussianLaw> {
+        super::start::probe(self, level)
+    }
+}
+
+/// A score model whose divergence ∇·∇ log p is known: what a log-density by the probability flow needs.
+///
+/// Where only the score is known, wrap it in `NumericalDivergence`.
+#[diagnostic::on_unimplemented(
+    note = "implement `DifferentiableScore`, or wrap the score model in `NumericalDivergence`"
+)]
+pub trait DifferentiableScore: ScoreModel {
+    /// Writes ∇ log p at the rows of `points` (n × d) into `score` (n × d), and its divergence,
+    /// the trace of the Hessian of log p, into `divergence` (length n).
+    ///
+    /// # Errors
+    /// As [`ScoreModel::score_into`].
+    fn score_and_divergence_into(
+        &self,
+        level: NoiseLevel,
+        points: DMatrixView<'_, f64>,
+        score: DMatrixViewMut<'_, f64>,
+        divergence: &mut [f64],
+    ) -> Result<()>;
+}
+
+/// A score model whose log-density is known in closed form at every level.
+pub trait LogDensity: DifferentiableScore {
+    /// Writes log p of Y = aX + sZ at the rows of `points` (n × d) into `log_density` (length n),
+    /// natural logarithm, with respect to Lebesgue measure in the units of Y.
+    ///
+    /// # Errors
+    /// As [`ScoreModel::score_into`].
+    fn log_density_into(
+        &self,
+        level: NoiseLevel,
+        points: DMatrixView<'_, f64>,
+        log_density: &mut [f64],
+    ) -> Result<()>;
+
+    /// log p of Y = aX + sZ at the rows of `points`: length n.
+    ///
+    /// # Errors
+    /// As [`ScoreModel::score`].
+    fn log_density(&self, level: NoiseLevel, points: &DMatrix<f64>) -> Result<DVector<f64>> {
+        check_columns(self.dim(), points)?;
+        let mut log_density = DVector::zeros(points.nrows());
+        self.log_density_into(level, points.as_view(), log_density.as_mut_slice())?;
+        Ok(log_density)
+    }
+}
+
+/// Rows of dimension `dim`?
+pub(crate) fn check_columns(dim: usize, points: &DMatrix<f64>) -> Result<()> {
+    if points.ncols() == dim {
+        Ok(())
+    } else {
+        Err(Error::ShapeMismatch { what: "columns of the points", expected: dim, found: points.ncols() })
+    }
+}
