@@ -12,6 +12,9 @@ pub enum Error {
     /// There are no rows to learn from.
     #[error("there are no rows")]
     NoRows,
+    /// All rows are equal: there is nothing to learn.
+    #[error("all rows are equal")]
+    NoVariation,
     /// The rows have no columns.
     #[error("the rows have no columns")]
     NoColumns,
@@ -105,6 +108,25 @@ pub enum Error {
         expected: u64,
         /// Rows that the sums cover.
         found: u64,
+    },
+    /// Sums of one pass were given to another.
+    #[error("sums of pass {foreign} were given to pass {pass}")]
+    ForeignStatistics {
+        /// The pass that was under way.
+        pass: usize,
+        /// The pass that the sums belong to.
+        foreign: usize,
+    },
+    /// The rows have different scales in different columns, so isotropic noise in their units is not
+    /// isotropic in the units of the learned score.
+    #[error(
+        "column scales differ (from {smallest} to {largest}), so the score of noised rows is only known in working units: use `score_model()` and `units()`"
+    )]
+    AnisotropicUnits {
+        /// The smallest scale of a column.
+        smallest: f64,
+        /// The largest scale of a column.
+        largest: f64,
     },
     /// An observer stopped the fit.
     #[error("stopped by the observer after {done} of {levels} noise levels")]

@@ -1,0 +1,70 @@
+use nalgebra::{DMatrix, DVector};
+
+use crate::error::Result;
+use crate::partition::{Annealing, Partition};
+
+/// Share of the rows that the annealing sees; the others judge it.
+const TRAINING: f64 = 0.8;
+/// States without a better held-out likelihood after which the search ends.
+const PATIENCE: usize = 4;
+/// More cells than this are not followed.
+const MOST_CELLS: usize = 200;
+
+/// σ₀ when the user gives none: the bandwidth τ at which a mixture Σ wⱼ N(cⱼ, τ² I), annealed on four
+/// fifths of `rows` (n × d, in random order), has the highest log-likelihood on the last fifth,
+/// interpolated by a parabola in log τ.
+///
+/// Exact for well-sampled spherical components; on curves and sheets a little too large, since few
+/// cells of slightly larger width fit as well.
+pub(super) fn estimate_component_std(rows: &DMatrix<f64>, weights: &[f64]) -> Result<f64> {
+    let split = ((rows.nrows() as f64 * TRAINING) as usize).clamp(1, rows.nrows());
+    let training = rows.rows(0, split).into_owned();
+    let held_out = if split < rows.nrows() { rows.rows(split, rows.nrows() - split).into_owned() } else { training.clone() };
+    let held_out_weights = &weights[weights.len() - held_out.nrows()..];
+    let mut annealing = Annealing::new(&training, &weights[..split]);
+    let mut path: Vec<(f64, f64)> = Vec::new();
+    let mut best = 0;
+    while path.len() < best + PATIENCE + 1 {
+        let cells = annealing.cells()?;
+        if cells.centres().nrows() > MOST_CELLS || annealing.bandwidth() <= 0.0 {
+            break;
+        }
+        let likelihood = log_likelihood(&cells, annealing.bandwidth(), &held_out, held_out_weights)?;
+        path.push((annealing.bandwidth().ln(), likelihood));
+        if likelihood > path[best].1 {
+            best = path.len() - 1;
+        }
+        annealing.cool()?;
+    }
+    Ok(vertex(&path, best).exp())
+}
+
+/// Σ w log Σ_j wⱼ N(x; cⱼ, τ² I), up to a constant.
+fn log_likelihood(
+    cells: &dyn Partition,
+    bandwidth: f64,
+    rows: &DMatrix<f64>,
+    weights: &[f64],
+) -> Result<f64> {
+    let mut log_weights = DMatrix::zeros(rows.nrows(), cells.centres().nrows());
+    cells.log_weights_into(bandwidth, rows.as_view(), log_weights.as_view_mut())?;
+    let (variance, dim) = (bandwidth * bandwidth, rows.ncols() as f64);
+    let lengths = DVector::from_iterator(rows.nrows(), rows.row_iter().map(|row| row.norm_squared()));
+    let total = log_weights.row_iter().zip(lengths.iter()).zip(weights).map(|((row, length), weight)| {
+        let largest = row.max();
+        let sum: f64 = row.iter().map(|l| (l - largest).exp()).sum();
+        weight * (largest + sum.ln() - 0.5 * length / variance - dim * bandwidth.ln())
+    });
+    Ok(total.sum())
+}
+
+/// Where the parabola through the best point of `path` and its neighbours is highest.
+fn vertex(path: &[(f64, f64)], best: usize) -> f64 {
+    let Some(neighbours) = best.checked_sub(1).and_then(|first| path.get(first..first + 3)) else {
+        return path[best].0;
+    };
+    let [(x0, y0), (x1, y1), (x2, y2)] = [neighbours[0], neighbours[1], neighbours[2]];
+    let (left, right) = ((y1 - y0) / (x1 - x0), (y2 - y1) / (x2 - x1));
+    let curvature = (right - left) / (x2 - x0);
+    if curvature < 0.0 { 0.5 * (x0 + x1) - 0.5 * left / curvature } else { x1 }
+}

@@ -1,0 +1,151 @@
+use std::sync::Arc;
+
+use rand::{Rng, RngExt};
+
+use super::fit::Fit;
+use super::model::DiffusionModel;
+use super::observer::FitObserver;
+use super::rows::Rows;
+use crate::error::{Error, Result};
+use crate::partition::{Partitioner, VoronoiPartitioner};
+use crate::process::{Geometric, NoiseSchedule};
+use crate::regression::{PolynomialRegression, RegressionTarget};
+use crate::sampler::{Ddpm, Sampler};
+
+/// Learns a law from rows: a composition of a noise schedule, a partitioner, a polynomial regression
+/// and a sampler.
+///
+/// The defaults need no tuning; every part is swapped by one `with_…` call, with a value or a box.
+///
+/// # Examples
+/// ```
+/// use gmix_diffusion::nalgebra::DMatrix;
+/// use gmix_diffusion::rand::{SeedableRng, rngs::StdRng};
+/// use gmix_diffusion::DiffusionLearner;
+///
+/// let mut rng = StdRng::seed_from_u64(7);
+/// let rows = DMatrix::from_fn(400, 1, |i, _| if i % 3 == 0 { -2.0 } else { 2.0 } + ((i * 37) % 101) as f64 / 100.0);
+/// let model = DiffusionLearner::new().fit(&rows, &mut rng)?;
+/// let new_rows = model.sample(100, &mut rng)?;
+/// let log_density = model.log_density(&new_rows)?;
+/// assert!(log_density.iter().all(|l| l.is_finite()));
+/// # Ok::<(), gmix_diffusion::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct DiffusionLearner {
+    pub(crate) schedule: Arc<dyn NoiseSchedule>,
+    pub(crate) partitioner: Arc<dyn Partitioner>,
+    pub(crate) regression: PolynomialRegression,
+    pub(crate) sampler: Arc<dyn Sampler>,
+    pub(crate) component_std: Option<f64>,
+}
+
+impl Default for DiffusionLearner {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl DiffusionLearner {
+    /// The default composition: [`Geometric`] schedule, [`VoronoiPartitioner::soft`],
+    /// [`PolynomialRegression`] of the clean row, [`Ddpm`]; component std estimated.
+    pub fn new() -> Self {
+        Self {
+            schedule: Arc::new(Geometric::default()),
+            partitioner: Arc::new(VoronoiPartitioner::soft()),
+            regression: PolynomialRegression::default(),
+            sampler: Arc::new(Ddpm::default()),
+            component_std: None,
+        }
+    }
+
+    /// The paper's composition (Gatmiry, Kelner, Lee 2024): hard Voronoi cells, regression of the
+    /// denoising target, textbook DDPM.
+    pub fn paper() -> Self {
+        Self::new()
+            .with_partitioner(VoronoiPartitioner::hard())
+            .with_regression(PolynomialRegression::default().with_target(RegressionTarget::Denoising))
+            .with_sampler(Ddpm::textbook())
+    }
+
+    /// Which noise levels are learned; [`Geometric`] by default.
+    pub fn with_schedule(self, part: impl NoiseSchedule) -> Self {
+        Self { schedule: Arc::new(part), ..self }
+    }
+
+    /// How space is cut into cells at each level; [`VoronoiPartitioner::soft`] by default.
+    pub fn with_partitioner(self, part: impl Partitioner) -> Self {
+        Self { partitioner: Arc::new(part), ..self }
+    }
+
+    /// How the score is regressed in the cells; [`PolynomialRegression::default`] by default.
+    pub fn with_regression(self, regression: PolynomialRegression) -> Self {
+        Self { regression, ..self }
+    }
+
+    /// How the fitted model draws; [`Ddpm`] by default.
+    pub fn with_sampler(self, part: impl Sampler) -> Self {
+        Self { sampler: Arc::new(part), ..self }
+    }
+
+    /// σ₀, the standard deviation of the isotropic Gaussian blur that is part of the rows, in their own
+    /// units. By default it is estimated: the bandwidth at which an annealed mixture of spherical
+    /// Gaussians has the highest held-out likelihood.
+    pub fn with_component_std(self, std: f64) -> Self {
+        Self { component_std: Some(std), ..self }
+    }
+
+    /// Learns the law of `rows` (n × d), taking one seed from `rng`.
+    ///
+    /// # Errors
+    /// [`Error::NoRows`], [`Error::NoColumns`], [`Error::NotFinite`] for rows that cannot be learned,
+    /// [`Error::NoVariation`] when all rows are equal, [`Error::InvalidSetting`] or
+    /// [`Error::IncompatibleParts`] for settings that make no sense, and errors of a user's own parts.
+    pub fn fit<'a, R: Rng + ?Sized>(&self, rows: impl Into<Rows<'a>>, rng: &mut R) -> Result<DiffusionModel> {
+        struct Silent;
+        impl FitObserver for Silent {}
+        self.fit_observed(rows, rng, &mut Silent)
+    }
+
+    /// As [`fit`](Self::fit), watched by `observer`.
+    ///
+    /// # Errors
+    /// As `fit`, and [`Error::Stopped`] when the observer says so.
+    pub fn fit_observed<'a, R: Rng + ?Sized>(
+        &self,
+        rows: impl Into<Rows<'a>>,
+        rng: &mut R,
+        observer: &mut dyn FitObserver,
+    ) -> Result<DiffusionModel> {
+        let rows = rows.into();
+        let mut fit = self.start(rng)?;
+        let mut announced = false;
+        while let Some(pass) = fit.next_pass() {
+            let sums = pass.accumulate(rows, 0)?;
+            let completed = fit.absorb(sums)?.to_vec();
+            if let (false, Some(levels)) = (announced, fit.levels()) {
+                observer.started(levels);
+                announced = true;
+            }
+            for level in &completed {
+                if observer.level_done(level).is_break() {
+                    return Err(Error::Stopped { done: level.index + 1, levels: level.n_levels });
+                }
+            }
+        }
+        observer.finished(fit.report());
+        fit.finish()
+    }
+
+    /// Starts a fit whose passes the caller runs; takes one seed from `rng`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] for settings that make no sense.
+    pub fn start<R: Rng + ?Sized>(&self, rng: &mut R) -> Result<Fit> {
+        self.regression.validate()?;
+        if let Some(value) = self.component_std.filter(|std| !(*std > 0.0 && std.is_finite())) {
+            return Err(Error::InvalidSetting { name: "component std", value, requirement: "positive and finite" });
+        }
+        Ok(Fit::new(self.clone(), rng.random()))
+    }
+}

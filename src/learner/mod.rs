@@ -1,0 +1,27 @@
+//! The learner: passes over rows, the induction over noise levels, the fitted model and its report.
+
+mod component_std;
+mod fit;
+mod geometry;
+mod learner;
+mod model;
+mod moments;
+mod observer;
+mod pass;
+mod report;
+mod rows;
+mod statistics;
+mod streams;
+mod units;
+mod warning;
+
+pub use fit::Fit;
+pub use learner::DiffusionLearner;
+pub use model::DiffusionModel;
+pub use observer::FitObserver;
+pub use pass::Pass;
+pub use report::{FitReport, LevelReport, Work};
+pub use rows::Rows;
+pub use statistics::Statistics;
+pub use units::Units;
+pub use warning::FitWarning;

@@ -1,0 +1,87 @@
+use nalgebra::{DMatrix, DVector};
+
+use super::rows::Block;
+use super::streams::hash;
+use crate::error::{Error, Result};
+
+/// Rows kept in memory for finding warm starts, at most.
+const SUBSAMPLE: usize = 10_000;
+/// Purpose of the hash that draws the subsample.
+const SUBSAMPLE_STREAM: u64 = 1;
+
+/// Count, mean and scatter of rows, and a subsample of them, in the data's own units.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Moments {
+    /// Σ w.
+    pub(crate) weight: f64,
+    /// Length d.
+    pub(crate) mean: DVector<f64>,
+    /// Σ w (x − mean)(x − mean)ᵀ, d × d.
+    pub(crate) scatter: DMatrix<f64>,
+    /// The rows of lowest hash, by rising hash: a uniform sample that does not depend on the order
+    /// in which chunks are merged.
+    sample: Vec<SampledRow>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct SampledRow {
+    hash: u64,
+    weight: f64,
+    values: Vec<f64>,
+}
+
+impl Moments {
+    /// Moments of the rows of one chunk, the first of which has index `first_row` in the data.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`] at the first value that is not.
+    pub(crate) fn of_block(seed: u64, first_row: u64, block: &Block) -> Result<Self> {
+        let (n, dim) = block.rows.shape();
+        for row in 0..n {
+            if let Some(column) = (0..dim).find(|&column| !block.rows[(row, column)].is_finite()) {
+                let value = block.rows[(row, column)];
+                return Err(Error::NotFinite { row: first_row as usize + row, column, value });
+            }
+        }
+        let weight: f64 = block.weights.iter().sum();
+        let weights = DVector::from_column_slice(&block.weights);
+        let mean = if weight > 0.0 {
+            DVector::from_iterator(dim, block.rows.column_iter().map(|c| c.dot(&weights) / weight))
+        } else {
+            DVector::zeros(dim)
+        };
+        let centred = DMatrix::from_fn(n, dim, |i, j| block.rows[(i, j)] - mean[j]);
+        let weighted = DMatrix::from_fn(dim, n, |j, i| centred[(i, j)] * block.weights[i]);
+        let mut sample: Vec<SampledRow> = (0..n)
+            .filter(|&i| block.weights[i] > 0.0)
+            .map(|i| SampledRow {
+                hash: hash(seed, SUBSAMPLE_STREAM, first_row + i as u64),
+                weight: block.weights[i],
+                values: block.rows.row(i).iter().copied().collect(),
+            })
+            .collect();
+        sample.sort_by_key(|row| row.hash);
+        Ok(Self { weight, mean, scatter: weighted * centred, sample })
+    }
+
+    /// Takes in the moments of other rows (Chan, Golub, LeVeque 1979), and keeps the subsample bounded.
+    pub(crate) fn add(&mut self, other: Self) {
+        let weight = self.weight + other.weight;
+        if weight > 0.0 {
+            let shift = &other.mean - &self.mean;
+            self.scatter += other.scatter;
+            self.scatter.ger(self.weight * (other.weight / weight), &shift, &shift, 1.0);
+            self.mean.axpy(other.weight / weight, &shift, 1.0);
+        }
+        self.weight = weight;
+        self.sample.extend(other.sample);
+        self.sample.sort_by_key(|row| row.hash);
+        self.sample.truncate(SUBSAMPLE);
+    }
+
+    /// The subsample: rows in an order that is random, with their weights.
+    pub(crate) fn subsample(&self) -> Block {
+        let rows = DMatrix::from_fn(self.sample.len(), self.mean.len(), |i, j| self.sample[i].values[j]);
+        Block { rows, weights: self.sample.iter().map(|row| row.weight).collect() }
+    }
+}

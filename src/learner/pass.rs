@@ -1,0 +1,238 @@
+use std::sync::Arc;
+
+use nalgebra::DMatrix;
+use rand_distr::{Distribution, StandardNormal};
+
+use super::geometry::Geometry;
+use super::moments::Moments;
+use super::rows::{Block, Rows};
+use super::statistics::{CHUNK, ChunkSums, Statistics, Sums};
+use super::streams::{hash, stream};
+use crate::error::{Error, Result};
+use crate::regression::{
+    HermiteMoments, LevelBasis, NoisedBlock, NormalEquations, RegressionTarget, SmoothingBasis,
+};
+
+/// Folds of the held-out losses.
+pub(crate) const FOLDS: usize = 5;
+/// Purposes of hashes and streams; the levels' noise follows.
+const FOLD_STREAM: u64 = 2;
+const NOISE_STREAM: u64 = 1 << 32;
+/// Noised rows evaluated together, so that a block's features stay in the cache.
+const BLOCK: usize = 128;
+
+/// One pass over all rows: sums what a fit needs next.
+///
+/// A pass is a plain value that can be sent anywhere; [`accumulate`](Self::accumulate) runs it on
+/// some of the rows and [`merge`](Self::merge) brings sums together.
+#[derive(Debug, Clone)]
+pub struct Pass {
+    pub(crate) number: usize,
+    pub(crate) seed: u64,
+    pub(crate) task: Task,
+}
+
+/// What a pass sums.
+#[derive(Debug, Clone)]
+pub(crate) enum Task {
+    Moments,
+    Smoothing(Arc<Geometry>, Arc<SmoothingBasis>),
+    Regression(Arc<Geometry>, RegressionTask),
+}
+
+/// Normal equations of one noise level for all candidate partitions, on the same noise.
+#[derive(Debug, Clone)]
+pub(crate) struct RegressionTask {
+    /// Index of the level.
+    pub(crate) index: usize,
+    /// s/a of the level.
+    pub(crate) noise: f64,
+    pub(crate) target: RegressionTarget,
+    /// Noise draws a row: antithetic pairs, so an even number.
+    pub(crate) draws: usize,
+    pub(crate) candidates: Vec<LevelBasis>,
+}
+
+impl Pass {
+    /// Sums over `rows` (n × d), of which the first has index `first_row` among all rows.
+    ///
+    /// # Errors
+    /// [`Error::NoColumns`], [`Error::NotFinite`], [`Error::ShapeMismatch`] for rows that are not
+    /// what the fit began with; errors of a user's own cells.
+    pub fn accumulate<'a>(&self, rows: impl Into<Rows<'a>>, first_row: u64) -> Result<Statistics> {
+        let rows = rows.into();
+        self.check_dim(rows.dim())?;
+        let mut sums = Statistics::of_pass(self.number);
+        let (n, mut start) = (rows.n_rows() as u64, 0);
+        let mut whole = Vec::new();
+        while start < n {
+            let row = first_row + start;
+            let chunk_end = (row / CHUNK + 1) * CHUNK;
+            let count = (chunk_end - row).min(n - start);
+            if count == CHUNK {
+                whole.push((row / CHUNK, start));
+            } else {
+                sums.insert_rows(row, rows.block(start as usize, count as usize), self)?;
+            }
+            start += count;
+        }
+        // As many chunks at a time as there are threads: their sums are all that is held at once.
+        for group in whole.chunks(threads()) {
+            for (chunk, part) in self.sum_chunks(&rows, group) {
+                sums.insert_chunk(chunk, part?)?;
+            }
+        }
+        Ok(sums)
+    }
+
+    /// Takes `other` into `sums`, in any order; both have to be sums of this pass.
+    ///
+    /// # Errors
+    /// [`Error::ForeignStatistics`] for sums of another pass, [`Error::IncompletePass`] where rows
+    /// would be summed twice.
+    pub fn merge(&self, sums: &mut Statistics, other: Statistics) -> Result<()> {
+        for part in [sums.pass(), other.pass()].into_iter().flatten() {
+            if part != self.number {
+                return Err(Error::ForeignStatistics { pass: self.number, foreign: part });
+            }
+        }
+        sums.merge(other, self)
+    }
+
+    fn check_dim(&self, dim: usize) -> Result<()> {
+        let expected = match &self.task {
+            Task::Moments => dim,
+            Task::Smoothing(geometry, _) | Task::Regression(geometry, _) => geometry.covariance.nrows(),
+        };
+        match dim {
+            0 => Err(Error::NoColumns),
+            _ if dim == expected => Ok(()),
+            _ => Err(Error::ShapeMismatch { what: "columns of the rows", expected, found: dim }),
+        }
+    }
+
+    #[cfg(feature = "rayon")]
+    fn sum_chunks(&self, rows: &Rows<'_>, chunks: &[(u64, u64)]) -> Vec<(u64, Result<Sums>)> {
+        use rayon::prelude::*;
+        let one = |&(chunk, start): &(u64, u64)| {
+            (chunk, self.sums(chunk, &rows.block(start as usize, CHUNK as usize)))
+        };
+        chunks.par_iter().map(one).collect()
+    }
+
+    #[cfg(not(feature = "rayon"))]
+    fn sum_chunks(&self, rows: &Rows<'_>, chunks: &[(u64, u64)]) -> Vec<(u64, Result<Sums>)> {
+        let one = |&(chunk, start): &(u64, u64)| {
+            (chunk, self.sums(chunk, &rows.block(start as usize, CHUNK as usize)))
+        };
+        chunks.iter().map(one).collect()
+    }
+}
+
+#[cfg(feature = "rayon")]
+fn threads() -> usize {
+    rayon::current_num_threads()
+}
+
+#[cfg(not(feature = "rayon"))]
+fn threads() -> usize {
+    1
+}
+
+impl ChunkSums for Pass {
+    fn sums(&self, chunk: u64, block: &Block) -> Result<Sums> {
+        let first_row = chunk * CHUNK;
+        match &self.task {
+            Task::Moments => Moments::of_block(self.seed, first_row, block).map(Sums::Moments),
+            Task::Smoothing(geometry, basis) => {
+                let folds = self.active_folds(geometry, first_row, block);
+                Ok(Sums::Smoothing(folds.iter().map(|fold| smoothing_sums(basis, fold)).collect()))
+            }
+            Task::Regression(geometry, task) => {
+                let folds = self.active_folds(geometry, first_row, block);
+                let stream = NOISE_STREAM + task.index as u64;
+                let noise = task.noise_draws(self.seed, stream, chunk, &folds);
+                let sums = task.candidates.iter().map(|basis| task.sums(basis, geometry, &folds, &noise));
+                Ok(Sums::Regression(sums.collect::<Result<_>>()?))
+            }
+        }
+    }
+}
+
+impl Pass {
+    /// The rows of a chunk in active coordinates, one block a fold; folds are drawn by row index.
+    fn active_folds(&self, geometry: &Geometry, first_row: u64, block: &Block) -> Vec<Block> {
+        let active = geometry.to_active(&block.rows);
+        let fold = |i: &usize| (hash(self.seed, FOLD_STREAM, first_row + *i as u64) % FOLDS as u64) as usize;
+        (0..FOLDS)
+            .map(|wanted| {
+                let members: Vec<usize> = (0..active.nrows()).filter(|i| fold(i) == wanted).collect();
+                Block {
+                    rows: active.select_rows(&members),
+                    weights: members.iter().map(|&i| block.weights[i]).collect(),
+                }
+            })
+            .collect()
+    }
+}
+
+fn smoothing_sums(basis: &SmoothingBasis, fold: &Block) -> HermiteMoments {
+    let mut sums = basis.empty();
+    for start in (0..fold.rows.nrows()).step_by(BLOCK) {
+        let size = BLOCK.min(fold.rows.nrows() - start);
+        let rows = fold.rows.rows(start, size).into_owned();
+        basis.accumulate(&rows, &fold.weights[start..start + size], &mut sums);
+    }
+    sums
+}
+
+impl RegressionTask {
+    /// Standard normal draws for each fold's rows: one matrix a pair of antithetic draws.
+    fn noise_draws(&self, seed: u64, purpose: u64, chunk: u64, folds: &[Block]) -> Vec<Vec<DMatrix<f64>>> {
+        let mut rng = stream(seed, purpose, chunk);
+        folds
+            .iter()
+            .map(|fold| {
+                let draw = |_| {
+                    let (n, dim) = fold.rows.shape();
+                    DMatrix::from_fn(n, dim, |_, _| StandardNormal.sample(&mut rng))
+                };
+                (0..self.draws / 2).map(draw).collect()
+            })
+            .collect()
+    }
+
+    /// Normal equations of one candidate, one a fold.
+    fn sums(
+        &self,
+        basis: &LevelBasis,
+        geometry: &Geometry,
+        folds: &[Block],
+        noise: &[Vec<DMatrix<f64>>],
+    ) -> Result<Vec<NormalEquations>> {
+        let mut sums = Vec::with_capacity(folds.len());
+        for (fold, draws) in folds.iter().zip(noise) {
+            let mut equations = NormalEquations::zeros(basis.len(), geometry.active_dim());
+            for z in draws {
+                for start in (0..fold.rows.nrows()).step_by(BLOCK) {
+                    let size = BLOCK.min(fold.rows.nrows() - start);
+                    let clean = fold.rows.rows(start, size).into_owned();
+                    let weights = &fold.weights[start..start + size];
+                    for sign in [self.noise, -self.noise] {
+                        let noised = &clean + z.rows(start, size) * sign;
+                        let block = NoisedBlock { noised: &noised, clean: &clean, weights };
+                        basis.accumulate(
+                            &block,
+                            self.target,
+                            geometry.component_std,
+                            self.noise,
+                            &mut equations,
+                        )?;
+                    }
+                }
+            }
+            sums.push(equations);
+        }
+        Ok(sums)
+    }
+}

@@ -1,0 +1,85 @@
+use std::fmt;
+
+use super::warning::FitWarning;
+use crate::process::NoiseLevel;
+
+/// What a fit did and how well it went.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FitReport {
+    /// One entry a noise level, noisiest first.
+    pub levels: Vec<LevelReport>,
+    /// Number of rows n.
+    pub n_rows: u64,
+    /// Number of columns d.
+    pub dim: usize,
+    /// Number of active directions m, in which the law differs from a Gaussian of std σ₀.
+    pub active_dim: usize,
+    /// σ₀ in working units, as given or as estimated.
+    pub component_std: f64,
+    /// Passes over all rows.
+    pub passes: usize,
+    /// What a reader should know before trusting the fit.
+    pub warnings: Vec<FitWarning>,
+}
+
+/// One noise level of a fit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LevelReport {
+    /// Index of the level, from 0, noisiest first.
+    pub index: usize,
+    /// Number of levels of the schedule.
+    pub n_levels: usize,
+    /// The level, in working units.
+    pub level: NoiseLevel,
+    /// τ = √(σ₀² + s²/a²) in working units.
+    pub bandwidth: f64,
+    /// Number of cells k.
+    pub n_cells: usize,
+    /// Total degree of the polynomials; `None` where the cells' own denoiser was not corrected.
+    pub degree: Option<usize>,
+    /// Held-out mean squared error of the denoiser, as a share of the rows' variance.
+    pub held_out_loss: f64,
+    /// The same of the cells' own denoiser, without polynomials.
+    pub mixture_loss: f64,
+    /// Partitions that competed, the chosen one included.
+    pub candidates: usize,
+    /// What was computed.
+    pub work: Work,
+}
+
+/// Work counters: they do not depend on the machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Σ over candidates of rows × draws × features².
+    pub gram_updates: u64,
+    /// Linear systems solved.
+    pub solves: u64,
+}
+
+impl fmt::Display for FitReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{} rows × {} columns, {} active directions, component std {:.4}, {} passes",
+            self.n_rows, self.dim, self.active_dim, self.component_std, self.passes
+        )?;
+        writeln!(f, "level  bandwidth  cells  degree  held-out loss  cells alone")?;
+        for level in &self.levels {
+            let degree = level.degree.map_or_else(|| "-".to_owned(), |d| d.to_string());
+            writeln!(
+                f,
+                "{:5}  {:9.4}  {:5}  {:>6}  {:13.5}  {:11.5}",
+                level.index + 1,
+                level.bandwidth,
+                level.n_cells,
+                degree,
+                level.held_out_loss,
+                level.mixture_loss
+            )?;
+        }
+        for warning in &self.warnings {
+            writeln!(f, "warning: {warning}")?;
+        }
+        Ok(())
+    }
+}

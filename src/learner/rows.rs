@@ -1,0 +1,120 @@
+use nalgebra::{DMatrix, DMatrixView};
+
+use crate::error::{Error, Result};
+
+/// Rows to learn from (n × d), borrowed without a copy, with optional weights.
+///
+/// # Examples
+/// ```
+/// use gmix_diffusion::Rows;
+///
+/// let rows = Rows::from(&[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]][..]);
+/// assert_eq!((rows.n_rows(), rows.dim()), (3, 2));
+/// let flat = Rows::from_row_slice(&[1.0, 2.0, 3.0, 4.0], 2)?.with_weights(&[1.0, 0.5])?;
+/// assert_eq!(flat.n_rows(), 2);
+/// # Ok::<(), gmix_diffusion::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a> {
+    values: Values<'a>,
+    weights: Option<&'a [f64]>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Values<'a> {
+    ColumnMajor(DMatrixView<'a, f64>),
+    RowMajor(&'a [f64], usize),
+}
+
+impl<'a> Rows<'a> {
+    /// Rows that follow each other in `data`, `dim` values each.
+    ///
+    /// # Errors
+    /// [`Error::NoColumns`] when `dim` is 0, [`Error::ShapeMismatch`] when `data` does not divide
+    /// into whole rows.
+    pub fn from_row_slice(data: &'a [f64], dim: usize) -> Result<Self> {
+        if dim == 0 {
+            return Err(Error::NoColumns);
+        }
+        if !data.len().is_multiple_of(dim) {
+            let expected = data.len().next_multiple_of(dim);
+            return Err(Error::ShapeMismatch { what: "values in whole rows", expected, found: data.len() });
+        }
+        Ok(Self { values: Values::RowMajor(data, dim), weights: None })
+    }
+
+    /// Gives row i the weight `weights[i]`: it counts as that many equal rows.
+    ///
+    /// # Errors
+    /// [`Error::ShapeMismatch`] unless there is one weight a row, [`Error::InvalidWeight`] unless all
+    /// are finite and not negative.
+    pub fn with_weights(self, weights: &'a [f64]) -> Result<Self> {
+        if weights.len() != self.n_rows() {
+            return Err(Error::ShapeMismatch {
+                what: "row weights",
+                expected: self.n_rows(),
+                found: weights.len(),
+            });
+        }
+        match weights.iter().position(|w| !(*w >= 0.0 && w.is_finite())) {
+            Some(row) => Err(Error::InvalidWeight { row, weight: weights[row] }),
+            None => Ok(Self { weights: Some(weights), ..self }),
+        }
+    }
+
+    /// Number of rows n.
+    pub fn n_rows(&self) -> usize {
+        match self.values {
+            Values::ColumnMajor(view) => view.nrows(),
+            Values::RowMajor(data, dim) => data.len().checked_div(dim).unwrap_or(0),
+        }
+    }
+
+    /// Number of columns d.
+    pub fn dim(&self) -> usize {
+        match self.values {
+            Values::ColumnMajor(view) => view.ncols(),
+            Values::RowMajor(_, dim) => dim,
+        }
+    }
+
+    /// A copy of `count` rows from `start` on, and their weights.
+    pub(crate) fn block(&self, start: usize, count: usize) -> Block {
+        let rows = match self.values {
+            Values::ColumnMajor(view) => view.rows(start, count).into_owned(),
+            Values::RowMajor(data, dim) => {
+                DMatrix::from_row_slice(count, dim, &data[start * dim..(start + count) * dim])
+            }
+        };
+        let weights = match self.weights {
+            Some(weights) => weights[start..start + count].to_vec(),
+            None => vec![1.0; count],
+        };
+        Block { rows, weights }
+    }
+}
+
+/// Owned rows (n × d) with their weights.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Block {
+    pub(crate) rows: DMatrix<f64>,
+    pub(crate) weights: Vec<f64>,
+}
+
+impl<'a> From<&'a DMatrix<f64>> for Rows<'a> {
+    fn from(rows: &'a DMatrix<f64>) -> Self {
+        Self { values: Values::ColumnMajor(rows.as_view()), weights: None }
+    }
+}
+
+impl<'a> From<DMatrixView<'a, f64>> for Rows<'a> {
+    fn from(rows: DMatrixView<'a, f64>) -> Self {
+        Self { values: Values::ColumnMajor(rows), weights: None }
+    }
+}
+
+impl<'a, const D: usize> From<&'a [[f64; D]]> for Rows<'a> {
+    fn from(rows: &'a [[f64; D]]) -> Self {
+        Self { values: Values::RowMajor(rows.as_flattened(), D), weights: None }
+    }
+}

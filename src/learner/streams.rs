@@ -1,0 +1,23 @@
+//! Seeds and hashes: what is random in a fit depends on (seed, purpose, index) alone, so that the
+//! order and the number of threads in which rows are visited do not matter.
+
+use rand::SeedableRng;
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+/// The finaliser of SplitMix64 (Steele, Lea, Flood 2014): a bijection that mixes all bits.
+fn mix(value: u64) -> u64 {
+    let z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// A hash of `index` for one `purpose` under `seed`.
+pub(crate) fn hash(seed: u64, purpose: u64, index: u64) -> u64 {
+    mix(mix(mix(seed) ^ purpose) ^ index)
+}
+
+/// The stream of `index` for one `purpose` under `seed`.
+pub(crate) fn stream(seed: u64, purpose: u64, index: u64) -> Xoshiro256PlusPlus {
+    Xoshiro256PlusPlus::seed_from_u64(hash(seed, purpose, index))
+}

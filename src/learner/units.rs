@@ -1,0 +1,64 @@
+use nalgebra::{DMatrix, DVector};
+
+/// The affine map between the data's units and the working units of a fit: x = shift + scale · w,
+/// column by column.
+///
+/// Scales are powers of ten. When the component std is given, all columns share one, since a given
+/// σ₀ says that the columns' units agree; else every column has its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Units {
+    shift: DVector<f64>,
+    scale: DVector<f64>,
+}
+
+impl Units {
+    /// Units for columns with these means and standard deviations; one scale for all if `uniform`.
+    pub(crate) fn of_columns(mean: &DVector<f64>, std: &DVector<f64>, uniform: bool) -> Self {
+        let power = |std: f64| if std > 0.0 { 10f64.powf(std.log10().round()) } else { 1.0 };
+        let scale = if uniform {
+            DVector::from_element(std.len(), power(std.max()))
+        } else {
+            std.map(power)
+        };
+        Self { shift: mean.clone(), scale }
+    }
+
+    /// The data's value of working value 0, a column each.
+    pub fn shift(&self) -> &DVector<f64> {
+        &self.shift
+    }
+
+    /// The data's units in one working unit, a column each.
+    pub fn scale(&self) -> &DVector<f64> {
+        &self.scale
+    }
+
+    /// The one scale of all columns, if they share one.
+    pub fn uniform_scale(&self) -> Option<f64> {
+        let first = self.scale[0];
+        self.scale.iter().all(|&s| s == first).then_some(first)
+    }
+
+    /// Rows of data (n × d) in working units.
+    pub fn to_working(&self, rows: &DMatrix<f64>) -> DMatrix<f64> {
+        let mut working = rows.clone();
+        for (j, mut column) in working.column_iter_mut().enumerate() {
+            column.apply(|x| *x = (*x - self.shift[j]) / self.scale[j]);
+        }
+        working
+    }
+
+    /// Rows in working units (n × d) in the data's units.
+    pub fn to_data(&self, rows: &DMatrix<f64>) -> DMatrix<f64> {
+        let mut data = rows.clone();
+        for (j, mut column) in data.column_iter_mut().enumerate() {
+            column.apply(|w| *w = self.shift[j] + self.scale[j] * *w);
+        }
+        data
+    }
+
+    /// log |∂x/∂w|: what a log-density loses on the way from working units to the data's.
+    pub(crate) fn log_volume(&self) -> f64 {
+        self.scale.iter().map(|s| s.ln()).sum()
+    }
+}

@@ -1,0 +1,112 @@
+use std::fmt;
+
+/// A sign that a fit may be poor, with its figures.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum FitWarning {
+    /// A cell has few rows for the coefficients it carries.
+    FewRowsInCell {
+        /// Index of the level.
+        level: usize,
+        /// Index of the cell.
+        cell: usize,
+        /// Rows in the cell, as a sum of responsibilities.
+        rows: f64,
+        /// Coefficients a coordinate.
+        features: usize,
+    },
+    /// Many rows lie far from every warm start of the quietest level.
+    RowsFarFromCentres {
+        /// Share of the rows.
+        share: f64,
+        /// Share expected of a fit whose component std is right.
+        expected: f64,
+    },
+    /// The centre denoiser changes a lot between two neighbouring levels.
+    CoarseSchedule {
+        /// Index of the noisier of the two.
+        level: usize,
+        /// Root mean square change, in bandwidths.
+        change: f64,
+    },
+    /// The noisiest level is not noisy enough for its law to be Gaussian.
+    NoisiestNotGaussian {
+        /// Noise-to-signal ratio of that level over the data's largest standard deviation.
+        ratio: f64,
+    },
+    /// The quietest level still blurs the data.
+    QuietestAboveComponent {
+        /// Bandwidth of that level.
+        bandwidth: f64,
+        /// σ₀.
+        component_std: f64,
+    },
+    /// The given component std is larger than the smallest spread of the data.
+    ComponentStdTooLarge {
+        /// σ₀, in working units.
+        component_std: f64,
+        /// Smallest standard deviation over all directions.
+        smallest_std: f64,
+    },
+    /// Values far outside what a Gaussian of the data's spread would show.
+    HeavyTails {
+        /// Largest distance from the mean, in standard deviations.
+        farthest: f64,
+    },
+    /// Many rows are equal to each other.
+    RepeatedRows {
+        /// Share of rows that repeat another one.
+        share: f64,
+    },
+    /// A direction in which the data do not vary.
+    DegenerateDirection {
+        /// Standard deviation in that direction, as a share of the largest one.
+        relative_std: f64,
+    },
+}
+
+impl fmt::Display for FitWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FewRowsInCell { level, cell, rows, features } => write!(
+                f,
+                "level {}, cell {}: {rows:.0} rows for {features} coefficients a coordinate",
+                level + 1,
+                cell + 1
+            ),
+            Self::RowsFarFromCentres { share, expected } => write!(
+                f,
+                "{:.1} % of the rows are far from every warm start, {:.1} % expected: the component std may be too small or the fit lost a cluster",
+                100.0 * share,
+                100.0 * expected
+            ),
+            Self::CoarseSchedule { level, change } => write!(
+                f,
+                "the denoiser moves by {change:.2} bandwidths after level {}: use more noise levels",
+                level + 1
+            ),
+            Self::NoisiestNotGaussian { ratio } => write!(
+                f,
+                "the noisiest level has {ratio:.2} times the data's standard deviation as noise: start noisier"
+            ),
+            Self::QuietestAboveComponent { bandwidth, component_std } => write!(
+                f,
+                "the quietest level blurs the data to {bandwidth:.4}, above the component std {component_std:.4}"
+            ),
+            Self::ComponentStdTooLarge { component_std, smallest_std } => write!(
+                f,
+                "component std {component_std:.4} is larger than the data's smallest standard deviation, {smallest_std:.4}"
+            ),
+            Self::HeavyTails { farthest } => {
+                write!(f, "a row lies {farthest:.1} standard deviations from the mean: heavy tails")
+            }
+            Self::RepeatedRows { share } => {
+                write!(f, "{:.1} % of the rows repeat another row: not a continuous law", 100.0 * share)
+            }
+            Self::DegenerateDirection { relative_std } => write!(
+                f,
+                "the data hardly vary in one direction ({relative_std:.1e} of the largest standard deviation)"
+            ),
+        }
+    }
+}

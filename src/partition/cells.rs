@@ -1,0 +1,156 @@
+use std::any::Any;
+use std::fmt::Debug;
+
+use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
+
+use crate::error::Result;
+
+/// Responsibilities below this are exactly zero, so that a far cell costs and contributes nothing.
+const NEGLIGIBLE: f64 = 1e-12;
+
+/// A partition of space into k cells around warm starts, by responsibilities
+/// r = softmax(log-weights): a partition of unity by construction.
+///
+/// Points are rows (`n × m`) of Y/a in the working coordinates of the active subspace; the
+/// bandwidth is τ = √(σ₀² + s²/a²) of the noise level at which the cells are used. Hard cells give
+/// log-weight 0 inside and −∞ outside; their gradients cannot express the faces.
+///
+/// # Examples
+/// Two half-planes with a soft border of fixed width:
+/// ```
+/// use gmix_diffusion::nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
+/// use gmix_diffusion::{Partition, Result};
+///
+/// #[derive(Debug)]
+/// struct HalfPlanes(DMatrix<f64>);
+///
+/// impl Partition for HalfPlanes {
+///     fn centres(&self) -> &DMatrix<f64> {
+///         &self.0
+///     }
+///     fn log_weights_into(&self, _: f64, points: DMatrixView<'_, f64>, mut out: DMatrixViewMut<'_, f64>) -> Result<()> {
+///         for row in 0..points.nrows() {
+///             out[(row, 0)] = -points[(row, 0)];
+///             out[(row, 1)] = points[(row, 0)];
+///         }
+///         Ok(())
+///     }
+///     fn log_weight_gradient_into(&self, _: f64, cell: usize, _: DMatrixView<'_, f64>, mut out: DMatrixViewMut<'_, f64>) -> Result<()> {
+///         out.fill(0.0);
+///         out.column_mut(0).fill(if cell == 0 { -1.0 } else { 1.0 });
+///         Ok(())
+///     }
+/// }
+///
+/// let cells = HalfPlanes(DMatrix::from_row_slice(2, 2, &[-1.0, 0.0, 1.0, 0.0]));
+/// let r = cells.responsibilities(1.0, &DMatrix::zeros(1, 2))?;
+/// assert_eq!((r[(0, 0)], r[(0, 1)]), (0.5, 0.5));
+/// # Ok::<(), gmix_diffusion::Error>(())
+/// ```
+pub trait Partition: Any + Debug + Send + Sync {
+    /// The warm starts: k × m, origins of the cells' local coordinates.
+    fn centres(&self) -> &DMatrix<f64>;
+
+    /// Writes the unnormalised log-weights of all cells at the rows of `points` (n × m) into
+    /// `log_weights` (n × k).
+    ///
+    /// # Errors
+    /// Those of a user's own cells.
+    fn log_weights_into(
+        &self,
+        bandwidth: f64,
+        points: DMatrixView<'_, f64>,
+        log_weights: DMatrixViewMut<'_, f64>,
+    ) -> Result<()>;
+
+    /// Writes the gradient of one cell's log-weight at the rows of `points` into `gradient` (both n × m).
+    ///
+    /// # Errors
+    /// Those of a user's own cells.
+    fn log_weight_gradient_into(
+        &self,
+        bandwidth: f64,
+        cell: usize,
+        points: DMatrixView<'_, f64>,
+        gradient: DMatrixViewMut<'_, f64>,
+    ) -> Result<()>;
+
+    /// Whether the responsibilities are differentiable, which the clean-row target and an exact
+    /// divergence need. `true` unless overridden; hard cells say `false`.
+    fn is_smooth(&self) -> bool {
+        true
+    }
+
+    /// Local coordinates of a cell, and its own guess of the centre denoiser in them. By default
+    /// u = (y − c)/τ and Û = c.
+    fn local_frame(&self, bandwidth: f64, cell: usize) -> LocalFrame {
+        let _ = cell;
+        let dim = self.centres().ncols();
+        LocalFrame {
+            scaling: DMatrix::from_diagonal_element(dim, dim, 1.0 / bandwidth),
+            slope: DMatrix::zeros(dim, dim),
+        }
+    }
+
+    /// The law of the centres U for which the responsibilities are exact posteriors, when there is
+    /// one. Its density is the control variate of a log-density; `None` unless overridden.
+    fn centre_mixture(&self) -> Option<CentreMixture> {
+        None
+    }
+
+    /// The responsibilities r at the rows of `points` (n × m): n × k, rows summing to 1.
+    ///
+    /// # Errors
+    /// Those of `log_weights_into`.
+    fn responsibilities(&self, bandwidth: f64, points: &DMatrix<f64>) -> Result<DMatrix<f64>> {
+        let mut weights = DMatrix::zeros(points.nrows(), self.centres().nrows());
+        self.log_weights_into(bandwidth, points.as_view(), weights.as_view_mut())?;
+        responsibilities_in_place(&mut weights);
+        Ok(weights)
+    }
+}
+
+/// Local coordinates u = A(y − c) of a cell, and the cell's own centre denoiser c + Bu.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LocalFrame {
+    /// A, m × m.
+    pub scaling: DMatrix<f64>,
+    /// B, m × m.
+    pub slope: DMatrix<f64>,
+}
+
+/// A mixture Σ wⱼ N(cⱼ, Cⱼ) as the law of the centres U; Cⱼ may be zero.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CentreMixture {
+    /// wⱼ, length k, summing to 1.
+    pub masses: DVector<f64>,
+    /// cⱼ, k × m.
+    pub centres: DMatrix<f64>,
+    /// Cⱼ, k matrices m × m, positive semidefinite.
+    pub covariances: Vec<DMatrix<f64>>,
+}
+
+/// Turns log-weights (n × k) into responsibilities: a softmax of each row, negligible ones zero.
+pub(crate) fn responsibilities_in_place(log_weights: &mut DMatrix<f64>) {
+    let (rows, cells) = log_weights.shape();
+    let mut largest = vec![f64::NEG_INFINITY; rows];
+    for cell in 0..cells {
+        for (largest, &value) in largest.iter_mut().zip(log_weights.column(cell).iter()) {
+            *largest = largest.max(value);
+        }
+    }
+    let mut total = vec![0.0; rows];
+    for cell in 0..cells {
+        for ((value, &largest), total) in log_weights.column_mut(cell).iter_mut().zip(&largest).zip(&mut total)
+        {
+            let weight = (*value - largest).exp();
+            *value = if weight < NEGLIGIBLE { 0.0 } else { weight };
+            *total += *value;
+        }
+    }
+    for cell in 0..cells {
+        for (value, &total) in log_weights.column_mut(cell).iter_mut().zip(&total) {
+            *value /= total;
+        }
+    }
+}

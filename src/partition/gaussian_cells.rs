@@ -1,0 +1,169 @@
+use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector, SymmetricEigen};
+
+use super::cells::{CentreMixture, LocalFrame, Partition};
+use crate::error::{Error, Result};
+
+/// Soft cells whose centres spread: U in cell j is N(cⱼ, Cⱼ), so the responsibilities at bandwidth
+/// τ are the posteriors of Σ wⱼ N(cⱼ, Cⱼ + τ² I), and the cell's own centre denoiser is
+/// cⱼ + Cⱼ(Cⱼ + τ² I)⁻¹(y − cⱼ).
+///
+/// With C = 0 these are soft Voronoi cells; one cell with the covariance of all centres is the
+/// Gaussian that a fit starts from. Each Cⱼ is kept as its eigendecomposition, so every bandwidth
+/// is a diagonal away and the conditioning is (λ_max + τ²)/(λ_min + τ²).
+#[derive(Debug, Clone)]
+pub struct GaussianCells {
+    masses: DVector<f64>,
+    centres: DMatrix<f64>,
+    axes: Vec<DMatrix<f64>>,
+    variances: Vec<DVector<f64>>,
+}
+
+impl GaussianCells {
+    /// Cells of `masses` (length k, normalised here) at `centres` (k × m) with centre covariances
+    /// `covariances` (k matrices m × m, positive semidefinite).
+    ///
+    /// # Errors
+    /// [`Error::ShapeMismatch`] when sizes disagree, [`Error::InvalidSetting`] when a mass is not
+    /// positive and finite, [`Error::NotPositiveDefinite`] when a covariance has a negative
+    /// eigenvalue beyond rounding or is not finite.
+    pub fn new(masses: DVector<f64>, centres: DMatrix<f64>, covariances: Vec<DMatrix<f64>>) -> Result<Self> {
+        let (cells, dim) = centres.shape();
+        check_masses(&masses, cells)?;
+        if covariances.len() != cells {
+            return Err(Error::ShapeMismatch {
+                what: "centre covariances",
+                expected: cells,
+                found: covariances.len(),
+            });
+        }
+        let (mut axes, mut variances) = (Vec::new(), Vec::new());
+        for (index, covariance) in covariances.into_iter().enumerate() {
+            let invalid = Error::NotPositiveDefinite { what: "centre covariance of cell", index };
+            if covariance.shape() != (dim, dim) || covariance.iter().any(|v| !v.is_finite()) {
+                return Err(invalid);
+            }
+            let eigen = SymmetricEigen::new(covariance);
+            let largest = eigen.eigenvalues.amax();
+            if eigen.eigenvalues.iter().any(|&v| v < -1e-9 * largest) {
+                return Err(invalid);
+            }
+            axes.push(eigen.eigenvectors);
+            variances.push(eigen.eigenvalues.map(|v| v.max(0.0)));
+        }
+        let masses = &masses / masses.sum();
+        Ok(Self { masses, centres, axes, variances })
+    }
+
+    /// One cell at `centre` (length m) whose centres vary independently with `variances` along the
+    /// coordinate axes.
+    pub(crate) fn axis_aligned(centre: &DVector<f64>, variances: DVector<f64>) -> Self {
+        let dim = centre.len();
+        Self {
+            masses: DVector::from_element(1, 1.0),
+            centres: DMatrix::from_row_slice(1, dim, centre.as_slice()),
+            axes: vec![DMatrix::identity(dim, dim)],
+            variances: vec![variances],
+        }
+    }
+}
+
+impl Partition for GaussianCells {
+    fn centres(&self) -> &DMatrix<f64> {
+        &self.centres
+    }
+
+    fn log_weights_into(
+        &self,
+        bandwidth: f64,
+        points: DMatrixView<'_, f64>,
+        mut log_weights: DMatrixViewMut<'_, f64>,
+    ) -> Result<()> {
+        let (n, dim) = points.shape();
+        let mut projected = vec![0.0; n];
+        for cell in 0..self.masses.len() {
+            let variances = self.variances[cell].map(|v| v + bandwidth * bandwidth);
+            let offset = self.masses[cell].ln() - 0.5 * variances.iter().map(|v| v.ln()).sum::<f64>();
+            let mut out = log_weights.column_mut(cell);
+            out.fill(offset);
+            for axis in 0..dim {
+                let direction = self.axes[cell].column(axis);
+                project(points, self.centres.row(cell).iter(), direction.iter(), &mut projected);
+                for (out, p) in out.iter_mut().zip(&projected) {
+                    *out -= 0.5 * p * p / variances[axis];
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn log_weight_gradient_into(
+        &self,
+        bandwidth: f64,
+        cell: usize,
+        points: DMatrixView<'_, f64>,
+        mut gradient: DMatrixViewMut<'_, f64>,
+    ) -> Result<()> {
+        let (n, dim) = points.shape();
+        let mut projected = vec![0.0; n];
+        gradient.fill(0.0);
+        for axis in 0..dim {
+            let direction = self.axes[cell].column(axis);
+            project(points, self.centres.row(cell).iter(), direction.iter(), &mut projected);
+            let variance = self.variances[cell][axis] + bandwidth * bandwidth;
+            for column in 0..dim {
+                let factor = direction[column] / variance;
+                for (out, p) in gradient.column_mut(column).iter_mut().zip(&projected) {
+                    *out -= factor * p;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn local_frame(&self, bandwidth: f64, cell: usize) -> LocalFrame {
+        let (axes, variances) = (&self.axes[cell], &self.variances[cell]);
+        let scales = variances.map(|v| (v + bandwidth * bandwidth).sqrt());
+        // Column-scaled copies: A = diag(1/√(λ + τ²)) Qᵀ, B = Q diag(λ/√(λ + τ²)).
+        let scaling = DMatrix::from_fn(axes.ncols(), axes.nrows(), |i, j| axes[(j, i)] / scales[i]);
+        let slope = DMatrix::from_fn(axes.nrows(), axes.ncols(), |i, j| axes[(i, j)] * variances[j] / scales[j]);
+        LocalFrame { scaling, slope }
+    }
+
+    fn centre_mixture(&self) -> Option<CentreMixture> {
+        let covariances = self
+            .axes
+            .iter()
+            .zip(&self.variances)
+            .map(|(axes, variances)| axes * DMatrix::from_diagonal(variances) * axes.transpose())
+            .collect();
+        Some(CentreMixture { masses: self.masses.clone(), centres: self.centres.clone(), covariances })
+    }
+}
+
+/// Writes (y − c)·q for every row y of `points` into `out`.
+fn project<'a>(
+    points: DMatrixView<'_, f64>,
+    centre: impl Iterator<Item = &'a f64>,
+    direction: impl Iterator<Item = &'a f64>,
+    out: &mut [f64],
+) {
+    out.fill(0.0);
+    for ((column, c), q) in points.column_iter().zip(centre).zip(direction) {
+        for (out, y) in out.iter_mut().zip(column.iter()) {
+            *out += (y - c) * q;
+        }
+    }
+}
+
+/// Are these `cells` masses positive and finite?
+pub(super) fn check_masses(masses: &DVector<f64>, cells: usize) -> Result<()> {
+    if masses.len() != cells || cells == 0 {
+        return Err(Error::ShapeMismatch { what: "cell masses", expected: cells.max(1), found: masses.len() });
+    }
+    match masses.iter().find(|m| !(**m > 0.0 && m.is_finite())) {
+        Some(&value) => {
+            Err(Error::InvalidSetting { name: "mass of a cell", value, requirement: "positive and finite" })
+        }
+        None => Ok(()),
+    }
+}
