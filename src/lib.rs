@@ -8,7 +8,9 @@ mod score;
 pub use error::{Error, Result};
 pub use process::{DataScale, NoiseLevel, NoiseLevels, NoiseSchedule};
 pub use sampler::Sampler;
-pub use score::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel};
+pub use score::{
+    DifferentiableScore, GaussianLaw, GaussianMixture, LogDensity, NumericalDivergence, ScoreModel,
+};
 
 pub use nalgebra;
 pub use rand;
