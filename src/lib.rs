@@ -5,8 +5,14 @@ mod process;
 mod sampler;
 mod score;
 
+pub mod check;
+pub mod theory;
+
 pub use error::{Error, Result};
-pub use process::{DataScale, NoiseLevel, NoiseLevels, NoiseSchedule};
+pub use process::{
+    CosineBeta, DataScale, Geometric, Karras, LinearBeta, NoiseLevel, NoiseLevels, NoiseSchedule,
+    OrnsteinUhlenbeck, VarianceExploding,
+};
 pub use sampler::Sampler;
 pub use score::{
     DifferentiableScore, GaussianLaw, GaussianMixture, LogDensity, NumericalDivergence, ScoreModel,
