@@ -5,10 +5,18 @@ mod process;
 mod sampler;
 mod score;
 
+pub mod check;
+pub mod theory;
+
 pub use error::{Error, Result};
-pub use process::{DataScale, NoiseLevel, NoiseLevels, NoiseSchedule};
+pub use process::{
+    CosineBeta, DataScale, Geometric, Karras, LinearBeta, NoiseLevel, NoiseLevels, NoiseSchedule,
+    OrnsteinUhlenbeck, VarianceExploding,
+};
 pub use sampler::Sampler;
-pub use score::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel};
+pub use score::{
+    DifferentiableScore, GaussianLaw, GaussianMixture, LogDensity, NumericalDivergence, ScoreModel,
+};
 
 pub use nalgebra;
 pub use rand;

@@ -1,5 +1,5 @@
 //! Reverse diffusion: new rows from a score model and a list of noise levels.
 
-mod sampler;
+mod traits;
 
-pub use sampler::Sampler;
+pub use traits::Sampler;
