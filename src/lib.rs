@@ -1,6 +1,7 @@
 //! Learn an unknown continuous distribution by diffusion with piecewise polynomial scores.
 
 mod error;
+pub mod metrics;
 mod process;
 mod sampler;
 mod score;
