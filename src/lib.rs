@@ -1,22 +1,37 @@
 //! Learn an unknown continuous distribution by diffusion with piecewise polynomial scores.
 
+mod density;
 mod error;
+mod learner;
+mod linalg;
 pub mod metrics;
+mod partition;
 mod process;
+mod regression;
 mod sampler;
 mod score;
 
 pub mod check;
 pub mod theory;
 
+pub use density::{log_density, log_density_with_control};
 pub use error::{Error, Result};
+pub use learner::{
+    DiffusionLearner, DiffusionModel, Fit, FitObserver, FitReport, FitWarning, LevelReport, Pass, Rows,
+    Statistics, Units, Work,
+};
+pub use partition::{
+    CentreEstimates, CentreMixture, GaussianCells, LocalFrame, Partition, Partitioner, SingleCell,
+    VoronoiCells, VoronoiPartitioner,
+};
 pub use process::{
     CosineBeta, DataScale, Geometric, Karras, LinearBeta, NoiseLevel, NoiseLevels, NoiseSchedule,
     OrnsteinUhlenbeck, VarianceExploding,
 };
-pub use sampler::Sampler;
+pub use regression::{PolynomialRegression, RegressionTarget};
+pub use sampler::{Ddpm, Sampler};
 pub use score::{
-    DifferentiableScore, GaussianLaw, GaussianMixture, LogDensity, NumericalDivergence, ScoreModel,
+    DifferentiableScore, GaussianLaw, GaussianMixture, LogDensity, NumericalDivergence, PiecewisePolynomialScore, ScoreModel,
 };
 
 pub use nalgebra;

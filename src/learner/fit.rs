@@ -412,6 +412,6 @@ impl State {
 impl Fitted {
     fn into_score(self) -> LevelScore {
         let coefficients: DMatrix<f64> = self.basis.own_denoiser() + self.ridge.correction;
-        LevelScore::new(self.basis, coefficients)
+        LevelScore::new(self.basis, &coefficients)
     }
 }

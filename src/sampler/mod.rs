@@ -3,3 +3,5 @@
 mod traits;
 
 pub use traits::Sampler;
+mod stub;
+pub use stub::Ddpm;

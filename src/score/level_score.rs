@@ -11,6 +11,8 @@ use crate::regression::LevelBasis;
 #[derive(Debug, Clone)]
 pub(crate) struct LevelScore {
     basis: LevelBasis,
+    /// Features × m.
+    coefficients: DMatrix<f64>,
     cells: Vec<CellPolynomial>,
     clip: f64,
 }
@@ -33,9 +35,13 @@ pub(crate) struct CentreDenoised {
 }
 
 impl LevelScore {
-    /// `coefficients`: features × m, of all features of `basis` or of its first degrees.
+    /// `coefficients`: features × m. Degrees that all cells leave at zero are not evaluated.
     pub(crate) fn new(basis: LevelBasis, coefficients: &DMatrix<f64>) -> Self {
         let (cells, dim) = basis.partition().centres().shape();
+        let used = (0..coefficients.nrows()).rev().find(|&i| coefficients.row(i).iter().any(|&c| c != 0.0));
+        let degree = used.map_or(0, |feature| basis.hermite().order(feature / cells));
+        let basis = LevelBasis::new(basis.partition().clone(), basis.bandwidth(), degree);
+        let coefficients = coefficients.rows(0, basis.len()).into_owned();
         let clip = (dim as f64).sqrt() + 2.5;
         let polynomials = (0..cells)
             .map(|cell| {
@@ -45,7 +51,14 @@ impl LevelScore {
                 CellPolynomial::new(&basis, cell, theta)
             })
             .collect();
-        Self { basis, cells: polynomials, clip }
+        Self { basis, coefficients, cells: polynomials, clip }
+    }
+
+    /// The same coefficients at another bandwidth: cells and local coordinates follow it.
+    pub(crate) fn at_bandwidth(&self, bandwidth: f64) -> Self {
+        let partition = self.basis.partition().clone();
+        let basis = LevelBasis::new(partition, bandwidth, self.basis.hermite().degree());
+        Self::new(basis, &self.coefficients)
     }
 
     pub(crate) fn basis(&self) -> &LevelBasis {

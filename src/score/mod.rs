@@ -2,10 +2,17 @@
 
 mod forward;
 mod gaussian_mixture;
+mod level_score;
 mod model;
 mod numerical_divergence;
+mod piecewise_polynomial;
 mod start;
 
 pub use gaussian_mixture::GaussianMixture;
 pub use model::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel};
 pub use numerical_divergence::NumericalDivergence;
+pub use piecewise_polynomial::PiecewisePolynomialScore;
+
+pub(crate) use level_score::LevelScore;
+pub(crate) use model::check_columns;
+pub(crate) use piecewise_polynomial::ActiveSubspace;

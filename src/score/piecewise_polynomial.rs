@@ -1,8 +1,10 @@
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
 
+use super::gaussian_mixture::GaussianMixture;
 use super::level_score::LevelScore;
 use super::model::{DifferentiableScore, GaussianLaw, ScoreModel};
 use crate::error::{Error, Result};
+use crate::partition::CentreMixture;
 use crate::process::{NoiseLevel, NoiseLevels};
 
 /// Rows evaluated together, so that a block's features stay in the cache.
@@ -27,6 +29,31 @@ impl ActiveSubspace {
             column.add_scalar_mut(-mean);
         }
         centred * &self.axes
+    }
+
+    /// Points of the subspace (n × m) among all coordinates: n × d.
+    pub(crate) fn embed(&self, active: &DMatrix<f64>) -> DMatrix<f64> {
+        let mut points = active * self.axes.transpose();
+        for (mut column, mean) in points.column_iter_mut().zip(self.mean.iter()) {
+            column.add_scalar_mut(*mean);
+        }
+        points
+    }
+
+    /// The law of X = U + σ₀Z for centres U in the subspace.
+    pub(crate) fn blurred(&self, centres: &CentreMixture, component_std: f64) -> Result<GaussianMixture> {
+        let means = self.embed(&centres.centres);
+        if centres.covariances.iter().all(|c| c.iter().all(|&v| v == 0.0)) {
+            return GaussianMixture::spherical(centres.masses.clone(), means, component_std);
+        }
+        let covariances = centres.covariances.iter().map(|covariance| {
+            let mut full = &self.axes * covariance * self.axes.transpose();
+            for i in 0..full.nrows() {
+                full[(i, i)] += component_std * component_std;
+            }
+            (&full + full.transpose()) * 0.5
+        });
+        GaussianMixture::new(centres.masses.clone(), means, covariances.collect())
     }
 }
 
@@ -133,10 +160,7 @@ impl PiecewisePolynomialScore {
         let scaled = points / signal;
         let active = self.subspace.project(&scaled);
         let (centre, centre_divergence) = self.centre(level, &active, divergence.is_some())?;
-        let mut denoised = centre * self.subspace.axes.transpose();
-        for (mut column, mean) in denoised.column_iter_mut().zip(self.subspace.mean.iter()) {
-            column.add_scalar_mut(*mean);
-        }
+        let denoised = self.subspace.embed(&centre);
         let factor = 1.0 / (signal * variance);
         score.zip_zip_apply(&denoised, &scaled, |s, u, y| *s = factor * (u - y));
         if let (Some(out), Some(centre_divergence)) = (divergence, centre_divergence) {

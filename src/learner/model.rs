@@ -1,0 +1,257 @@
+use std::sync::Arc;
+
+use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
+use rand::Rng;
+use rand_distr::Distribution;
+use rand_distr::multi::MultiDistribution;
+
+use super::report::FitReport;
+use super::units::Units;
+use crate::density::{log_density, log_density_with_control};
+use crate::error::{Error, Result};
+use crate::process::{NoiseLevel, NoiseLevels};
+use crate::sampler::Sampler;
+use crate::score::{
+    DifferentiableScore, GaussianLaw, GaussianMixture, PiecewisePolynomialScore, ScoreModel, check_columns,
+};
+
+/// A learned law: draws rows, evaluates its log-density and its score.
+///
+/// Rows and points are in the data's units (`n × d`). As a [`ScoreModel`] it answers for data noised by
+/// isotropic noise in the data's units, which it knows at every level when all columns share one scale
+/// ([`Units::uniform_scale`]) and at the clean level always; the learned score in working units is
+/// [`score_model`](Self::score_model).
+///
+/// It is a rand [`Distribution`] of `DVector<f64>` and a rand_distr
+/// [`MultiDistribution<f64>`]: these traits have no way to report an error and panic if the *user's own*
+/// sampler fails; [`sample`](Self::sample) reports it.
+#[derive(Debug, Clone)]
+pub struct DiffusionModel {
+    score: PiecewisePolynomialScore,
+    units: Units,
+    sampler: Arc<dyn Sampler>,
+    report: FitReport,
+    /// The mixture of the quietest level's warm starts in working units, where they are one.
+    control: Option<GaussianMixture>,
+    /// Warm starts of the quietest level in the data's units, k × d.
+    centres: DMatrix<f64>,
+    /// Their masses, length k.
+    weights: DVector<f64>,
+}
+
+impl DiffusionModel {
+    pub(crate) fn new(
+        score: PiecewisePolynomialScore,
+        units: Units,
+        sampler: Arc<dyn Sampler>,
+        report: FitReport,
+    ) -> Result<Self> {
+        let subspace = score.subspace();
+        let cells = score.quietest().basis().partition().clone();
+        let working = subspace.embed(cells.centres());
+        let mixture = cells.centre_mixture();
+        let weights = match &mixture {
+            Some(mixture) => mixture.masses.clone(),
+            None => DVector::from_element(working.nrows(), 1.0 / working.nrows() as f64),
+        };
+        let control = match &mixture {
+            Some(mixture) => Some(subspace.blurred(mixture, score.component_std())?),
+            None => None,
+        };
+        let centres = units.to_data(&working);
+        Ok(Self { score, units, sampler, report, control, centres, weights })
+    }
+
+    /// Draws `n` rows: n × d. The same `rng` state gives the same rows for any number of threads.
+    ///
+    /// # Errors
+    /// Those of a user's own sampler.
+    pub fn sample<R: Rng + ?Sized>(&self, n: usize, mut rng: &mut R) -> Result<DMatrix<f64>> {
+        let rows = self.sampler.sample(&self.score, self.score.levels(), n, &mut rng)?;
+        Ok(self.units.to_data(&rows))
+    }
+
+    /// Natural logarithm of the density at the rows of `points` (n × d), in the data's units: length n.
+    ///
+    /// By the probability flow with exact divergence, and the mixture of the quietest level's warm
+    /// starts as control variate. With hard cells the field has no divergence at the faces and there
+    /// is no such mixture: the result is an approximation.
+    ///
+    /// # Errors
+    /// [`Error::ShapeMismatch`] when `points` does not have d columns.
+    pub fn log_density(&self, points: &DMatrix<f64>) -> Result<DVector<f64>> {
+        check_columns(self.dim(), points)?;
+        let working = self.units.to_working(points);
+        let levels = self.score.levels();
+        let mut density = match &self.control {
+            Some(control) => log_density_with_control(&self.score, control, levels, &working)?,
+            None => log_density(&self.score, levels, &working)?,
+        };
+        density.add_scalar_mut(-self.units.log_volume());
+        Ok(density)
+    }
+
+    /// Which warm start each row of `points` (n × d) belongs to, softly: n × k, rows summing to 1.
+    ///
+    /// # Errors
+    /// [`Error::ShapeMismatch`] when `points` does not have d columns.
+    pub fn responsibilities(&self, points: &DMatrix<f64>) -> Result<DMatrix<f64>> {
+        check_columns(self.dim(), points)?;
+        let active = self.score.subspace().project(&self.units.to_working(points));
+        let basis = self.score.quietest().basis();
+        basis.partition().responsibilities(basis.bandwidth(), &active)
+    }
+
+    /// The warm start of largest responsibility for each row of `points` (n × d): n indices below k.
+    ///
+    /// # Errors
+    /// As [`responsibilities`](Self::responsibilities).
+    pub fn assign(&self, points: &DMatrix<f64>) -> Result<Vec<usize>> {
+        let responsibilities = self.responsibilities(points)?;
+        Ok(responsibilities.row_iter().map(|row| row.transpose().imax()).collect())
+    }
+
+    /// The warm starts of the quietest level, in the data's units: k × d.
+    pub fn centres(&self) -> &DMatrix<f64> {
+        &self.centres
+    }
+
+    /// The masses of the warm starts: length k, summing to 1.
+    pub fn weights(&self) -> &DVector<f64> {
+        &self.weights
+    }
+
+    /// The fitted noise levels, in working units.
+    pub fn levels(&self) -> &NoiseLevels {
+        self.score.levels()
+    }
+
+    /// What the fit did and how well it went.
+    pub fn report(&self) -> &FitReport {
+        &self.report
+    }
+
+    /// The learned score in working units, for any [`Sampler`] and any density.
+    pub fn score_model(&self) -> &PiecewisePolynomialScore {
+        &self.score
+    }
+
+    /// The map between the data's units and the working units of [`score_model`](Self::score_model).
+    pub fn units(&self) -> &Units {
+        &self.units
+    }
+
+    /// The same model, drawing with another sampler.
+    pub fn with_sampler(self, sampler: impl Sampler) -> Self {
+        Self { sampler: Arc::new(sampler), ..self }
+    }
+
+    /// `level` of the data's units in working units, with the scale c of one working unit.
+    fn working_level(&self, level: NoiseLevel) -> Result<NoiseLevel> {
+        if level.noise() == 0.0 {
+            return Ok(level);
+        }
+        let scale = self.units.uniform_scale().ok_or_else(|| Error::AnisotropicUnits {
+            smallest: self.units.scale().min(),
+            largest: self.units.scale().max(),
+        })?;
+        NoiseLevel::new(level.signal(), level.noise() / scale)
+    }
+
+    /// Points Y = aX + sZ of the data's units in working units: y ↦ (y − a·shift)/scale.
+    fn working_points(&self, level: NoiseLevel, points: DMatrixView<'_, f64>) -> DMatrix<f64> {
+        let (shift, scale) = (self.units.shift() * level.signal(), self.units.scale());
+        DMatrix::from_fn(points.nrows(), points.ncols(), |i, j| (points[(i, j)] - shift[j]) / scale[j])
+    }
+}
+
+/// Divides column j of `score` by the scale of column j: the chain rule.
+fn to_data_gradient(units: &Units, score: &mut DMatrixViewMut<'_, f64>) {
+    for (mut column, scale) in score.column_iter_mut().zip(units.scale().iter()) {
+        column /= *scale;
+    }
+}
+
+impl ScoreModel for DiffusionModel {
+    fn dim(&self) -> usize {
+        self.score.dim()
+    }
+
+    fn score_into(
+        &self,
+        level: NoiseLevel,
+        points: DMatrixView<'_, f64>,
+        mut score: DMatrixViewMut<'_, f64>,
+    ) -> Result<()> {
+        let working = self.working_points(level, points);
+        self.score.score_into(self.working_level(level)?, working.as_view(), score.as_view_mut())?;
+        to_data_gradient(&self.units, &mut score);
+        Ok(())
+    }
+
+    /// σ₀ in the data's units where all columns share one scale; 0, no claim, otherwise.
+    fn component_std(&self) -> f64 {
+        self.units.uniform_scale().map_or(0.0, |scale| scale * self.score.component_std())
+    }
+
+    fn start(&self, level: NoiseLevel) -> Result<GaussianLaw> {
+        let law = self.score.start(self.working_level(level)?)?;
+        let scale = self.units.scale();
+        Ok(GaussianLaw {
+            mean: self.units.shift() * level.signal() + law.mean.component_mul(scale),
+            covariance: DMatrix::from_fn(scale.len(), scale.len(), |i, j| {
+                law.covariance[(i, j)] * scale[i] * scale[j]
+            }),
+        })
+    }
+}
+
+impl DifferentiableScore for DiffusionModel {
+    fn score_and_divergence_into(
+        &self,
+        level: NoiseLevel,
+        points: DMatrixView<'_, f64>,
+        mut score: DMatrixViewMut<'_, f64>,
+        divergence: &mut [f64],
+    ) -> Result<()> {
+        // The trace of the Hessian scales as a whole only with one scale for all columns.
+        let scale = self.units.uniform_scale().ok_or_else(|| Error::AnisotropicUnits {
+            smallest: self.units.scale().min(),
+            largest: self.units.scale().max(),
+        })?;
+        let working = self.working_points(level, points);
+        let inner = self.working_level(level)?;
+        self.score.score_and_divergence_into(inner, working.as_view(), score.as_view_mut(), divergence)?;
+        to_data_gradient(&self.units, &mut score);
+        for value in divergence {
+            *value /= scale * scale;
+        }
+        Ok(())
+    }
+}
+
+impl Distribution<DVector<f64>> for DiffusionModel {
+    /// One row, of length d.
+    ///
+    /// # Panics
+    /// When a user's own sampler fails; the shipped ones do not.
+    fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> DVector<f64> {
+        match DiffusionModel::sample(self, 1, rng) {
+            Ok(rows) => rows.row(0).transpose(),
+            Err(error) => panic!("the sampler failed: {error}"),
+        }
+    }
+}
+
+impl MultiDistribution<f64> for DiffusionModel {
+    fn sample_len(&self) -> usize {
+        self.dim()
+    }
+
+    /// # Panics
+    /// When `output` is not of length d, or a user's own sampler fails.
+    fn sample_to_slice<R: Rng + ?Sized>(&self, rng: &mut R, output: &mut [f64]) {
+        let row: DVector<f64> = Distribution::sample(self, rng);
+        output.copy_from_slice(row.as_slice());
+    }
+}
