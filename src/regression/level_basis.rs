@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
-use nalgebra::{DMatrix, DMatrixView};
+use nalgebra::DMatrix;
 
 use super::hermite::HermiteBasis;
 use super::normal_equations::NormalEquations;
 use crate::error::Result;
-use crate::linalg::{strided_transposed, transposed};
+use crate::linalg::{Columns, add_transposed_product};
 use crate::partition::{LocalFrame, Partition, responsibilities_in_place};
 
 /// What a regression of the centre denoiser regresses on.
@@ -154,27 +154,27 @@ impl LevelBasis {
         let located = self.locate(block.noised)?;
         let features = self.features(&located);
         let weighted = self.weighted(&features, block.weights);
-        let left = transposed(weighted.as_ref().unwrap_or(&features), n, self.len());
-        let right = DMatrixView::from_slice(&features, n, self.len());
-        sums.gram.gemm(1.0, &left, &right, 1.0);
-        sums.weight += block.weights.iter().sum::<f64>();
-
         let by_cell = weighted.as_ref().unwrap_or(&features);
+        let left = Columns::dense(by_cell, n);
+        add_transposed_product(left, Columns::dense(&features, n), &mut sums.gram);
+        sums.weight += block.weights.iter().sum::<f64>();
         match target {
             RegressionTarget::Denoising => {
                 // y − τ²z/s with z = (y − x)/s.
                 let factor = (self.bandwidth / noise).powi(2);
                 let mut residual = block.noised.clone();
                 residual.zip_zip_apply(block.noised, block.clean, |t, y, x| *t = y - factor * (y - x));
-                sums.moment.gemm(1.0, &transposed(by_cell, n, self.len()), &residual, 1.0);
+                add_transposed_product(left, (&residual).into(), &mut sums.moment);
             }
             RegressionTarget::CleanRow => {
                 let pulls = self.responsibility_gradients(block.noised, &located)?;
                 for cell in 0..cells {
                     let mut corrected = block.clean.clone();
                     corrected.zip_apply(&pulls[cell], |x, g| *x -= component_std * component_std * g);
-                    let of_cell = strided_transposed(&by_cell[cell * n..], n, per_cell, cells * n);
-                    let part = of_cell * &corrected;
+                    let of_cell =
+                        Columns { data: &by_cell[cell * n..], n, count: per_cell, stride: cells * n };
+                    let mut part = DMatrix::zeros(per_cell, self.basis.dim());
+                    add_transposed_product(of_cell, (&corrected).into(), &mut part);
                     for alpha in 0..per_cell {
                         let mut row = sums.moment.row_mut(alpha * cells + cell);
                         row += part.row(alpha);
