@@ -1,13 +1,16 @@
 //! Learn an unknown continuous distribution by diffusion with piecewise polynomial scores.
 
+mod density;
 mod error;
+mod parallel;
 mod process;
 mod sampler;
 mod score;
 
+pub use density::{log_density, log_density_with_control};
 pub use error::{Error, Result};
 pub use process::{DataScale, NoiseLevel, NoiseLevels, NoiseSchedule};
-pub use sampler::Sampler;
+pub use sampler::{Ddpm, PredictorCorrector, ProbabilityFlow, Sampler};
 pub use score::{
     DifferentiableScore, GaussianLaw, GaussianMixture, LogDensity, NumericalDivergence, ScoreModel,
 };

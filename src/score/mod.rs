@@ -1,11 +1,14 @@
 //! Scores ∇ log p of noised laws: the traits, and the models that implement them.
 
+mod centre;
 mod forward;
 mod gaussian_mixture;
 mod model;
 mod numerical_divergence;
 mod start;
 
+pub(crate) use centre::{centres_and_divergence_into, centres_into};
 pub use gaussian_mixture::GaussianMixture;
+pub(crate) use model::check_columns;
 pub use model::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel};
 pub use numerical_divergence::NumericalDivergence;
