@@ -7,9 +7,15 @@ mod process;
 mod sampler;
 mod score;
 
+pub mod check;
+pub mod theory;
+
 pub use density::{log_density, log_density_with_control};
 pub use error::{Error, Result};
-pub use process::{DataScale, NoiseLevel, NoiseLevels, NoiseSchedule};
+pub use process::{
+    CosineBeta, DataScale, Geometric, Karras, LinearBeta, NoiseLevel, NoiseLevels, NoiseSchedule,
+    OrnsteinUhlenbeck, VarianceExploding,
+};
 pub use sampler::{Ddpm, PredictorCorrector, ProbabilityFlow, Sampler};
 pub use score::{
     DifferentiableScore, GaussianLaw, GaussianMixture, LogDensity, NumericalDivergence, ScoreModel,

@@ -2,7 +2,7 @@ use std::any::Any;
 use std::fmt::Debug;
 
 use super::NoiseLevels;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// What a schedule may know of the data it is for, in the data's working units.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -11,6 +11,50 @@ pub struct DataScale {
     pub component_std: f64,
     /// The largest standard deviation of the data over all directions.
     pub data_std: f64,
+}
+
+impl DataScale {
+    /// The scale itself, if a schedule can work with it.
+    pub(super) fn checked(self) -> Result<Self> {
+        positive("data_std", self.data_std)?;
+        if self.component_std >= 0.0 && self.component_std.is_finite() {
+            Ok(self)
+        } else {
+            Err(Error::InvalidSetting {
+                name: "component_std",
+                value: self.component_std,
+                requirement: "finite and not negative",
+            })
+        }
+    }
+}
+
+/// Where schedules start by default: this many `data_std`, at which Y is nearly Gaussian.
+pub(super) const NOISIEST_IN_DATA_STD: f64 = 4.0;
+
+/// Where schedules end by default when σ₀ is not known: this fraction of `data_std`.
+pub(super) const QUIETEST_IN_DATA_STD: f64 = 0.01;
+
+/// Is the setting a finite positive number?
+pub(super) fn positive(name: &'static str, value: f64) -> Result<f64> {
+    if value > 0.0 && value.is_finite() {
+        Ok(value)
+    } else {
+        Err(Error::InvalidSetting { name, value, requirement: "finite and positive" })
+    }
+}
+
+/// Is the number of levels in a range that can be listed?
+pub(super) fn counted(name: &'static str, count: usize, smallest: usize) -> Result<usize> {
+    if (smallest..=1_000_000).contains(&count) {
+        Ok(count)
+    } else {
+        Err(Error::InvalidSetting {
+            name,
+            value: count as f64,
+            requirement: if smallest == 1 { "between 1 and a million" } else { "between 2 and a million" },
+        })
+    }
 }
 
 /// Which noise levels a fit or a sampler goes through, noisiest first.

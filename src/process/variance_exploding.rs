@@ -1,0 +1,87 @@
+use super::schedule::{NOISIEST_IN_DATA_STD, QUIETEST_IN_DATA_STD, counted, positive};
+use super::{DataScale, NoiseLevels, NoiseSchedule};
+use crate::error::Result;
+
+/// Geometric in the noise s, variance exploding (a = 1): Y = X + sZ, of Song and Ermon, "Generative
+/// Modeling by Estimating Gradients of the Data Distribution" (2019).
+///
+/// | setting | default |
+/// |---|---|
+/// | noise of the first level | 4 `data_std` |
+/// | noise of the last level | 0.1 σ₀ when it is known, 0.01 `data_std` when it is not |
+/// | number of levels | 50 |
+///
+/// The last noise cannot be 0; where σ₀ is known, [`Geometric`](crate::Geometric) spends its levels
+/// better.
+///
+/// # Examples
+/// ```
+/// use gmix_diffusion::{DataScale, NoiseSchedule, VarianceExploding};
+///
+/// let schedule = VarianceExploding::new().with_noisiest(8.0).with_quietest(1.0).with_levels(4);
+/// let levels = schedule.levels(DataScale { component_std: 0.0, data_std: 1.0 })?;
+/// let noises: Vec<f64> = levels.iter().map(|level| level.noise().round()).collect();
+/// assert_eq!(noises, [8.0, 4.0, 2.0, 1.0]);
+/// # Ok::<(), gmix_diffusion::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct VarianceExploding {
+    noisiest: Option<f64>,
+    quietest: Option<f64>,
+    n_levels: usize,
+}
+
+impl VarianceExploding {
+    /// The schedule with its defaults.
+    pub fn new() -> Self {
+        Self { noisiest: None, quietest: None, n_levels: 50 }
+    }
+
+    /// Sets the noise s of the first level, in the units of the data; default 4 `data_std`.
+    pub fn with_noisiest(mut self, noise: f64) -> Self {
+        self.noisiest = Some(noise);
+        self
+    }
+
+    /// Sets the noise s of the last level, in the units of the data; default 0.1 σ₀ when it is
+    /// known, 0.01 `data_std` when it is not.
+    pub fn with_quietest(mut self, noise: f64) -> Self {
+        self.quietest = Some(noise);
+        self
+    }
+
+    /// Sets the number of levels, at least 2; default 50.
+    pub fn with_levels(mut self, n_levels: usize) -> Self {
+        self.n_levels = n_levels;
+        self
+    }
+}
+
+impl Default for VarianceExploding {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl NoiseSchedule for VarianceExploding {
+    /// # Errors
+    /// [`Error::InvalidSetting`](crate::Error::InvalidSetting) for noises that are not positive or
+    /// fewer than 2 levels, [`Error::LevelsNotDecreasing`](crate::Error::LevelsNotDecreasing) for a
+    /// first noise that is not above the last.
+    fn levels(&self, scale: DataScale) -> Result<NoiseLevels> {
+        let DataScale { component_std, data_std } = scale.checked()?;
+        let default = if component_std > 0.0 {
+            0.1 * component_std.min(data_std)
+        } else {
+            QUIETEST_IN_DATA_STD * data_std
+        };
+        let first = self.noisiest.unwrap_or(NOISIEST_IN_DATA_STD * data_std);
+        let last = self.quietest.unwrap_or(default);
+        positive("noise of the first level", first)?;
+        positive("noise of the last level", last)?;
+        let n_steps = (counted("number of levels", self.n_levels, 2)? - 1) as f64;
+        NoiseLevels::variance_exploding(
+            (0..self.n_levels).map(|step| first * (last / first).powf(step as f64 / n_steps)),
+        )
+    }
+}
