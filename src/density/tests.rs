@@ -118,3 +118,14 @@ fn invalid_points_are_rejected() {
     let control = log_density_with_control(&line(), &triangle(), &levels(9.0), &DMatrix::zeros(1, 1));
     assert!(matches!(control, Err(Error::ShapeMismatch { .. })));
 }
+
+#[cfg(feature = "rayon")]
+#[test]
+fn the_number_of_threads_does_not_show() {
+    let points = draws(&ellipses(), 700);
+    let evaluate = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| log_density(&ellipses(), &levels(30.0), &points).unwrap())
+    };
+    assert_eq!(evaluate(1), evaluate(4));
+}

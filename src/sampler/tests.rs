@@ -246,3 +246,16 @@ fn impossible_requests_are_errors() {
     let result = Ddpm::new().sample_into(&line(), &levels, &mut rng(0), room.as_view_mut());
     assert!(matches!(result, Err(Error::ShapeMismatch { .. })));
 }
+
+#[cfg(feature = "rayon")]
+#[test]
+fn the_number_of_threads_does_not_show() {
+    let levels = exploding(20.0, 0.1, 10);
+    for sampler in samplers() {
+        let draw = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| sampler.sample(&ellipses(), &levels, 3_000, &mut rng(9)).unwrap())
+        };
+        assert_eq!(draw(1), draw(4));
+    }
+}
