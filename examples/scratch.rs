@@ -12,7 +12,10 @@ fn law(name: &str) -> (Box<dyn LogDensity>, GaussianMixture, f64) {
     let f = |x: &serde_json::Value| x.as_f64().unwrap();
     let g = if name == "ring2d" {
         let k = 400;
-        let means = DMatrix::from_fn(k, 2, |i, j| { let a = std::f64::consts::TAU * i as f64 / k as f64; 3.0 * if j == 0 { a.cos() } else { a.sin() } });
+        let means = DMatrix::from_fn(k, 2, |i, j| {
+            let a = std::f64::consts::TAU * i as f64 / k as f64;
+            3.0 * if j == 0 { a.cos() } else { a.sin() }
+        });
         GaussianMixture::spherical(DVector::from_element(k, 1.0), means, s0).unwrap()
     } else {
         let w: Vec<f64> = t["weights"].as_array().unwrap().iter().map(f).collect();
@@ -36,14 +39,19 @@ fn main() {
         for seed in 0..seeds {
             let mut rng = StdRng::seed_from_u64(1000 + seed);
             let n = 10_000;
-            let draw = |n: usize, rng: &mut StdRng| { let r: Vec<DVector<f64>> = (0..n).map(|_| gen_.sample(rng)).collect(); DMatrix::from_fn(n, r[0].len(), |i, j| r[i][j]) };
+            let draw = |n: usize, rng: &mut StdRng| {
+                let r: Vec<DVector<f64>> = (0..n).map(|_| gen_.sample(rng)).collect();
+                DMatrix::from_fn(n, r[0].len(), |i, j| r[i][j])
+            };
             let rows = draw(n, &mut rng);
             let learner = if paper { DiffusionLearner::paper() } else { DiffusionLearner::new() };
             let learner = if known { learner.with_component_std(s0) } else { learner };
             let t = Instant::now();
             let model = learner.fit(&rows, &mut rng).unwrap();
             time += t.elapsed().as_secs_f64();
-            if verbose { println!("{}", model.report()); }
+            if verbose {
+                println!("{}", model.report());
+            }
             let test = draw(20_000, &mut rng);
             let t = Instant::now();
             let q = model.log_density(&test).unwrap();
@@ -51,8 +59,17 @@ fn main() {
             let p = truth.log_density(NoiseLevel::CLEAN, &test).unwrap();
             let tv = metrics::total_variation(p.as_slice(), q.as_slice()).unwrap().value;
             tvs.push(tv);
-            println!("{name} seed {seed}: TV {tv:.4} fit {:.2}s density {dt:.2}s passes {} sigma {:.3}", time / (seed + 1) as f64, model.report().passes, model.report().component_std);
+            println!(
+                "{name} seed {seed}: TV {tv:.4} fit {:.2}s density {dt:.2}s passes {} sigma {:.3}",
+                time / (seed + 1) as f64,
+                model.report().passes,
+                model.report().component_std
+            );
         }
-        println!("{name}: mean TV {:.4} fit {:.2}s", tvs.iter().sum::<f64>() / seeds as f64, time / seeds as f64);
+        println!(
+            "{name}: mean TV {:.4} fit {:.2}s",
+            tvs.iter().sum::<f64>() / seeds as f64,
+            time / seeds as f64
+        );
     }
 }

@@ -4,7 +4,7 @@ mod density;
 mod error;
 mod learner;
 mod linalg;
-pub mod metrics;
+mod parallel;
 mod partition;
 mod process;
 mod regression;
@@ -12,6 +12,7 @@ mod sampler;
 mod score;
 
 pub mod check;
+pub mod metrics;
 pub mod theory;
 
 pub use density::{log_density, log_density_with_control};
@@ -29,9 +30,10 @@ pub use process::{
     OrnsteinUhlenbeck, VarianceExploding,
 };
 pub use regression::{PolynomialRegression, RegressionTarget};
-pub use sampler::{Ddpm, Sampler};
+pub use sampler::{Ddpm, PredictorCorrector, ProbabilityFlow, Sampler};
 pub use score::{
-    DifferentiableScore, GaussianLaw, GaussianMixture, LogDensity, NumericalDivergence, PiecewisePolynomialScore, ScoreModel,
+    DifferentiableScore, GaussianLaw, GaussianMixture, LogDensity, NumericalDivergence,
+    PiecewisePolynomialScore, ScoreModel,
 };
 
 pub use nalgebra;

@@ -3,6 +3,15 @@
 //! A checker calls an implementation and compares what comes back with what the trait promises. It
 //! returns `Ok(())`, or the first promise that does not hold, with numbers.
 
+mod comparison;
+mod derivatives;
+mod sampler;
 mod schedule;
+mod score_model;
+#[cfg(test)]
+mod tests;
 
+pub use derivatives::{check_divergence, check_log_density};
+pub use sampler::check_sampler;
 pub use schedule::check_schedule;
+pub use score_model::check_score_model;

@@ -19,7 +19,11 @@ const MOST_CELLS: usize = 200;
 pub(super) fn estimate_component_std(rows: &DMatrix<f64>, weights: &[f64]) -> Result<f64> {
     let split = ((rows.nrows() as f64 * TRAINING) as usize).clamp(1, rows.nrows());
     let training = rows.rows(0, split).into_owned();
-    let held_out = if split < rows.nrows() { rows.rows(split, rows.nrows() - split).into_owned() } else { training.clone() };
+    let held_out = if split < rows.nrows() {
+        rows.rows(split, rows.nrows() - split).into_owned()
+    } else {
+        training.clone()
+    };
     let held_out_weights = &weights[weights.len() - held_out.nrows()..];
     let mut annealing = Annealing::new(&training, &weights[..split]);
     let mut path: Vec<(f64, f64)> = Vec::new();

@@ -229,7 +229,8 @@ impl Fit {
             None => rows.rows.clone(),
         };
         let bandwidth = level.bandwidth(state.geometry.component_std);
-        let seen = CentreEstimates::new(level, bandwidth, rows.rows.as_view(), estimates.as_view(), &rows.weights);
+        let seen =
+            CentreEstimates::new(level, bandwidth, rows.rows.as_view(), estimates.as_view(), &rows.weights);
         let seen = match state.scores.last() {
             Some(previous) => seen.with_previous(previous.basis().partition()),
             None => seen,
@@ -405,7 +406,14 @@ impl State {
 
     fn reused_report(&self, before: LevelReport, level: NoiseLevel) -> LevelReport {
         let bandwidth = level.bandwidth(self.geometry.component_std);
-        LevelReport { index: before.index + 1, level, bandwidth, candidates: 0, work: Work::default(), ..before }
+        LevelReport {
+            index: before.index + 1,
+            level,
+            bandwidth,
+            candidates: 0,
+            work: Work::default(),
+            ..before
+        }
     }
 }
 

@@ -144,7 +144,11 @@ impl DiffusionLearner {
     pub fn start<R: Rng + ?Sized>(&self, rng: &mut R) -> Result<Fit> {
         self.regression.validate()?;
         if let Some(value) = self.component_std.filter(|std| !(*std > 0.0 && std.is_finite())) {
-            return Err(Error::InvalidSetting { name: "component std", value, requirement: "positive and finite" });
+            return Err(Error::InvalidSetting {
+                name: "component std",
+                value,
+                requirement: "positive and finite",
+            });
         }
         Ok(Fit::new(self.clone(), rng.random()))
     }

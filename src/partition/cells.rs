@@ -141,7 +141,8 @@ pub(crate) fn responsibilities_in_place(log_weights: &mut DMatrix<f64>) {
     }
     let mut total = vec![0.0; rows];
     for cell in 0..cells {
-        for ((value, &largest), total) in log_weights.column_mut(cell).iter_mut().zip(&largest).zip(&mut total)
+        for ((value, &largest), total) in
+            log_weights.column_mut(cell).iter_mut().zip(&largest).zip(&mut total)
         {
             let weight = (*value - largest).exp();
             *value = if weight < NEGLIGIBLE { 0.0 } else { weight };

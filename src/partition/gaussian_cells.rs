@@ -125,7 +125,8 @@ impl Partition for GaussianCells {
         let scales = variances.map(|v| (v + bandwidth * bandwidth).sqrt());
         // Column-scaled copies: A = diag(1/√(λ + τ²)) Qᵀ, B = Q diag(λ/√(λ + τ²)).
         let scaling = DMatrix::from_fn(axes.ncols(), axes.nrows(), |i, j| axes[(j, i)] / scales[i]);
-        let slope = DMatrix::from_fn(axes.nrows(), axes.ncols(), |i, j| axes[(i, j)] * variances[j] / scales[j]);
+        let slope =
+            DMatrix::from_fn(axes.nrows(), axes.ncols(), |i, j| axes[(i, j)] * variances[j] / scales[j]);
         LocalFrame { scaling, slope }
     }
 
@@ -158,7 +159,11 @@ fn project<'a>(
 /// Are these `cells` masses positive and finite?
 pub(super) fn check_masses(masses: &DVector<f64>, cells: usize) -> Result<()> {
     if masses.len() != cells || cells == 0 {
-        return Err(Error::ShapeMismatch { what: "cell masses", expected: cells.max(1), found: masses.len() });
+        return Err(Error::ShapeMismatch {
+            what: "cell masses",
+            expected: cells.max(1),
+            found: masses.len(),
+        });
     }
     match masses.iter().find(|m| !(**m > 0.0 && m.is_finite())) {
         Some(&value) => {

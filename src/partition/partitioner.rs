@@ -55,11 +55,19 @@ pub trait Partitioner: Any + Debug + Send + Sync {
     ///
     /// # Errors
     /// Those of a user's own partitioner.
-    fn candidates(&self, estimates: &CentreEstimates<'_>, rng: &mut dyn Rng) -> Result<Vec<Arc<dyn Partition>>>;
+    fn candidates(
+        &self,
+        estimates: &CentreEstimates<'_>,
+        rng: &mut dyn Rng,
+    ) -> Result<Vec<Arc<dyn Partition>>>;
 }
 
 impl<T: Partitioner + ?Sized> Partitioner for Box<T> {
-    fn candidates(&self, estimates: &CentreEstimates<'_>, rng: &mut dyn Rng) -> Result<Vec<Arc<dyn Partition>>> {
+    fn candidates(
+        &self,
+        estimates: &CentreEstimates<'_>,
+        rng: &mut dyn Rng,
+    ) -> Result<Vec<Arc<dyn Partition>>> {
         (**self).candidates(estimates, rng)
     }
 }

@@ -5,6 +5,7 @@ mod geometric;
 mod karras;
 mod level;
 mod ornstein_uhlenbeck;
+mod resample;
 mod schedule;
 mod variance_exploding;
 
@@ -13,6 +14,7 @@ pub use geometric::Geometric;
 pub use karras::Karras;
 pub use level::{NoiseLevel, NoiseLevels};
 pub use ornstein_uhlenbeck::OrnsteinUhlenbeck;
+pub(crate) use resample::{geometric_steps, quietest_with_bandwidth};
 pub use schedule::{DataScale, NoiseSchedule};
 pub use variance_exploding::VarianceExploding;
 

@@ -112,7 +112,13 @@ impl HermiteBasis {
 
     /// Writes all features at n points, whose coordinates are the consecutive columns of `points`
     /// (n × dim), as consecutive columns of `features` (n × len). `tables` is scratch space.
-    pub(crate) fn features_into(&self, n: usize, points: &[f64], tables: &mut Vec<f64>, features: &mut [f64]) {
+    pub(crate) fn features_into(
+        &self,
+        n: usize,
+        points: &[f64],
+        tables: &mut Vec<f64>,
+        features: &mut [f64],
+    ) {
         let table = (self.degree + 1) * n;
         tables.resize(self.dim * table, 0.0);
         for axis in 0..self.dim {

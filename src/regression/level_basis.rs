@@ -56,8 +56,7 @@ impl LevelBasis {
     /// Features of total degree ≤ `degree` (one more if the cells' own denoisers need it).
     pub(crate) fn new(partition: Arc<dyn Partition>, bandwidth: f64, degree: usize) -> Self {
         let (cells, dim) = partition.centres().shape();
-        let frames: Vec<LocalFrame> =
-            (0..cells).map(|cell| partition.local_frame(bandwidth, cell)).collect();
+        let frames: Vec<LocalFrame> = (0..cells).map(|cell| partition.local_frame(bandwidth, cell)).collect();
         let sloped = frames.iter().any(|f| f.slope.iter().any(|&b| b != 0.0));
         let degree = if sloped { degree.max(1) } else { degree };
         Self { partition, basis: HermiteBasis::new(dim, degree), bandwidth, frames }
@@ -111,11 +110,7 @@ impl LevelBasis {
 
     fn locate(&self, points: &DMatrix<f64>) -> Result<Located> {
         let mut responsibilities = DMatrix::zeros(points.nrows(), self.cells());
-        self.partition.log_weights_into(
-            self.bandwidth,
-            points.as_view(),
-            responsibilities.as_view_mut(),
-        )?;
+        self.partition.log_weights_into(self.bandwidth, points.as_view(), responsibilities.as_view_mut())?;
         responsibilities_in_place(&mut responsibilities);
         let coordinates = (0..self.cells()).map(|cell| self.local_coordinates(cell, points)).collect();
         Ok(Located { responsibilities, coordinates })
@@ -218,7 +213,11 @@ impl LevelBasis {
     }
 
     /// ∇ log r_j = ∇ℓ_j − Σ_l r_l ∇ℓ_l at each point, one n × m matrix a cell.
-    fn responsibility_gradients(&self, points: &DMatrix<f64>, located: &Located) -> Result<Vec<DMatrix<f64>>> {
+    fn responsibility_gradients(
+        &self,
+        points: &DMatrix<f64>,
+        located: &Located,
+    ) -> Result<Vec<DMatrix<f64>>> {
         let (n, dim) = points.shape();
         let mut mean = DMatrix::zeros(n, dim);
         let mut gradients = Vec::with_capacity(self.cells());
@@ -258,7 +257,8 @@ impl LevelBasis {
                 for (cell, frame) in self.frames.iter().enumerate() {
                     let scaled = component_std * component_std * factor * totals[lower * cells + cell];
                     for axis in 0..self.basis.dim() {
-                        sums.moment[(alpha * cells + cell, axis)] -= scaled * frame.scaling[(local_axis, axis)];
+                        sums.moment[(alpha * cells + cell, axis)] -=
+                            scaled * frame.scaling[(local_axis, axis)];
                     }
                 }
             }

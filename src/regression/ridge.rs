@@ -72,12 +72,7 @@ pub(crate) fn fit_ridge(folds: &[NormalEquations], orders: &[usize], strengths: 
     };
     let coefficients = Factored::new(&total, orders, ridge)?.solve_leading(prefix[degree]);
     correction.rows_mut(0, prefix[degree]).copy_from(&coefficients);
-    Ok(RidgeFit {
-        degree: Some(degree),
-        held_out_loss: loss / total.weight,
-        correction,
-        solves: solves + 1,
-    })
+    Ok(RidgeFit { degree: Some(degree), held_out_loss: loss / total.weight, correction, solves: solves + 1 })
 }
 
 /// The Cholesky factor of the scaled, ridged Gram matrix, and the forward-substituted right-hand
@@ -118,7 +113,10 @@ impl Factored {
             }
             // A unit diagonal plus a jitter above the size is diagonally dominant: only overflow is left.
             if jitter > size as f64 {
-                return Err(Error::NotPositiveDefinite { what: "Gram matrix of a regression, size", index: size });
+                return Err(Error::NotPositiveDefinite {
+                    what: "Gram matrix of a regression, size",
+                    index: size,
+                });
             }
             jitter = if jitter == 0.0 { JITTER } else { jitter * 10.0 };
         };

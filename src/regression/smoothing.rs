@@ -84,7 +84,8 @@ impl SmoothingBasis {
         let smoothed = DVector::from_iterator(
             self.moments.len(),
             self.moments.exponents().iter().zip(moments.0.iter()).map(|(gamma, moment)| {
-                gamma.iter().zip(contraction.iter()).map(|(&e, rho)| rho.powi(e as i32)).product::<f64>() * moment
+                gamma.iter().zip(contraction.iter()).map(|(&e, rho)| rho.powi(e as i32)).product::<f64>()
+                    * moment
             }),
         );
         let mut sums = NormalEquations::zeros(self.features.len(), dim);
@@ -94,7 +95,14 @@ impl SmoothingBasis {
         }
         sums.gram.fill_upper_triangle_with_lower_triangle();
         for axis in 0..dim {
-            self.fill_moment_column(axis, &smoothed, contraction[axis], component_std, noise, &mut sums.moment);
+            self.fill_moment_column(
+                axis,
+                &smoothed,
+                contraction[axis],
+                component_std,
+                noise,
+                &mut sums.moment,
+            );
         }
         sums
     }

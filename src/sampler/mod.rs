@@ -1,7 +1,14 @@
 //! Reverse diffusion: new rows from a score model and a list of noise levels.
 
+mod ddpm;
+mod path;
+mod predictor_corrector;
+mod probability_flow;
+#[cfg(test)]
+mod tests;
 mod traits;
 
+pub use ddpm::Ddpm;
+pub use predictor_corrector::PredictorCorrector;
+pub use probability_flow::ProbabilityFlow;
 pub use traits::Sampler;
-mod stub;
-pub use stub::Ddpm;

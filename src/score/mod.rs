@@ -1,5 +1,6 @@
 //! Scores ∇ log p of noised laws: the traits, and the models that implement them.
 
+mod centre;
 mod forward;
 mod gaussian_mixture;
 mod level_score;
@@ -8,11 +9,12 @@ mod numerical_divergence;
 mod piecewise_polynomial;
 mod start;
 
+pub(crate) use centre::{centres_and_divergence_into, centres_into};
 pub use gaussian_mixture::GaussianMixture;
+pub(crate) use model::check_columns;
 pub use model::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel};
 pub use numerical_divergence::NumericalDivergence;
 pub use piecewise_polynomial::PiecewisePolynomialScore;
 
 pub(crate) use level_score::LevelScore;
-pub(crate) use model::check_columns;
 pub(crate) use piecewise_polynomial::ActiveSubspace;

@@ -54,7 +54,12 @@ impl VoronoiCells {
     }
 
     /// Writes y·cⱼ/τ² − |cⱼ|²/2τ², which orders the cells like −|y − cⱼ|²/2τ² without cancelling far away.
-    fn affinities_into(&self, bandwidth: f64, points: DMatrixView<'_, f64>, out: &mut DMatrixViewMut<'_, f64>) {
+    fn affinities_into(
+        &self,
+        bandwidth: f64,
+        points: DMatrixView<'_, f64>,
+        out: &mut DMatrixViewMut<'_, f64>,
+    ) {
         let precision = 1.0 / (bandwidth * bandwidth);
         for (cell, centre) in self.centres.row_iter().enumerate() {
             let mut column = out.column_mut(cell);
@@ -89,7 +94,8 @@ impl Partition for VoronoiCells {
                     let nearest = (0..self.centres.nrows())
                         .reduce(|a, b| if log_weights[(row, b)] > log_weights[(row, a)] { b } else { a });
                     for cell in 0..self.centres.nrows() {
-                        log_weights[(row, cell)] = if Some(cell) == nearest { 0.0 } else { f64::NEG_INFINITY };
+                        log_weights[(row, cell)] =
+                            if Some(cell) == nearest { 0.0 } else { f64::NEG_INFINITY };
                     }
                 }
             }

@@ -1,0 +1,24 @@
+//! Work on blocks of rows, on several threads where the `rayon` feature allows, with the same result.
+
+use std::ops::Range;
+
+use crate::error::Result;
+
+/// Applies `work` to consecutive blocks of at most `block` of the rows 0..n, and returns the results
+/// in order. With an error, that of the first failing block.
+pub(crate) fn map_blocks<T: Send>(
+    n: usize,
+    block: usize,
+    work: impl Fn(Range<usize>) -> Result<T> + Sync + Send,
+) -> Result<Vec<T>> {
+    let block_rows = |index: usize| index * block..n.min((index + 1) * block);
+    let blocks = 0..n.div_ceil(block);
+    #[cfg(feature = "rayon")]
+    let results: Vec<Result<T>> = {
+        use rayon::prelude::*;
+        blocks.into_par_iter().map(|index| work(block_rows(index))).collect()
+    };
+    #[cfg(not(feature = "rayon"))]
+    let results: Vec<Result<T>> = blocks.map(|index| work(block_rows(index))).collect();
+    results.into_iter().collect()
+}

@@ -1,0 +1,122 @@
+use nalgebra::DMatrixViewMut;
+use rand::Rng;
+
+use super::ddpm::{DEFAULT_STEPS, ancestral_step};
+use super::path::{Centres, Path, Steps, add_noise, check_room};
+use super::traits::Sampler;
+use crate::error::{Error, Result};
+use crate::process::NoiseLevels;
+use crate::score::ScoreModel;
+
+const DEFAULT_CORRECTIONS: usize = 1;
+const DEFAULT_STEP_SIZE: f64 = 0.1;
+
+/// Ancestral steps, each followed by Langevin steps at the level it has reached.
+///
+/// A corrector step of size ε moves u by the Langevin equation du = τ² a ∇log p dt + τ √2 dW for a
+/// time ε, with the centre held fixed,
+///
+/// u ← Û + e^{−ε} (u − Û) + τ √(1 − e^{−2ε}) z,
+///
+/// so that for a Gaussian component of standard deviation τ any ε leaves the law unchanged; the plain
+/// Euler step would inflate its variance by a factor 1/(1 − ε/2). Correctors forget what the
+/// predictor got wrong, at the price of one evaluation each (Song et al. 2021, arXiv 2011.13456,
+/// algorithm 4; their signal-to-noise ratio r is √(ε/2) here, with r = .16 at ε = .05).
+///
+/// The default is 30 predictor steps, geometric in τ, with one corrector step of ε = 0.1 after
+/// each: 60 evaluations.
+///
+/// # Examples
+/// ```
+/// use gmix_diffusion::nalgebra::DMatrix;
+/// use gmix_diffusion::rand::{SeedableRng, rngs::SmallRng};
+/// use gmix_diffusion::{GaussianMixture, NoiseLevels, PredictorCorrector, Sampler};
+///
+/// let model = GaussianMixture::kernel(&DMatrix::from_row_slice(1, 1, &[3.0]), 0.5)?;
+/// let levels = NoiseLevels::variance_exploding([10.0, 0.0])?;
+/// let sampler = PredictorCorrector::new().with_steps(10).with_corrections(2);
+/// let rows = sampler.sample(&model, &levels, 1_000, &mut SmallRng::seed_from_u64(1))?;
+/// assert!((rows.mean() - 3.0).abs() < 0.1);
+/// # Ok::<(), gmix_diffusion::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct PredictorCorrector {
+    steps: Steps,
+    corrections: usize,
+    step_size: f64,
+}
+
+impl PredictorCorrector {
+    /// 30 predictor steps with one corrector step of size 0.1 after each.
+    pub fn new() -> Self {
+        Self {
+            steps: Steps::Geometric(DEFAULT_STEPS),
+            corrections: DEFAULT_CORRECTIONS,
+            step_size: DEFAULT_STEP_SIZE,
+        }
+    }
+
+    /// Takes `steps` predictor steps, geometric in τ between the ends of the levels; default 30.
+    ///
+    /// Zero is an error when sampling.
+    pub fn with_steps(self, steps: usize) -> Self {
+        Self { steps: Steps::Geometric(steps), ..self }
+    }
+
+    /// Visits the levels as given, for models that know no others.
+    pub fn with_given_levels(self) -> Self {
+        Self { steps: Steps::AsGiven, ..self }
+    }
+
+    /// Corrector steps after each predictor step; default 1, 0 is [`Ddpm`](crate::Ddpm).
+    pub fn with_corrections(self, corrections: usize) -> Self {
+        Self { corrections, ..self }
+    }
+
+    /// Langevin time ε of a corrector step in units of τ²; default 0.1.
+    ///
+    /// Anything but a positive finite number is an error when sampling.
+    pub fn with_step_size(self, step_size: f64) -> Self {
+        Self { step_size, ..self }
+    }
+}
+
+impl Default for PredictorCorrector {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Sampler for PredictorCorrector {
+    fn sample_into(
+        &self,
+        model: &dyn ScoreModel,
+        levels: &NoiseLevels,
+        rng: &mut dyn Rng,
+        mut rows: DMatrixViewMut<'_, f64>,
+    ) -> Result<()> {
+        check_room(model.dim(), &rows)?;
+        if !(self.step_size > 0.0 && self.step_size.is_finite()) {
+            let (name, requirement) = ("corrector step size", "positive and finite");
+            return Err(Error::InvalidSetting { name, value: self.step_size, requirement });
+        }
+        let path = Path::new(model, levels, model.component_std(), self.steps, false)?;
+        let decay = (-self.step_size).exp();
+        let mut state = path.start(rows.nrows(), rng)?;
+        let mut centres = Centres::new(rows.nrows(), rows.ncols());
+        let mut local = Centres::new(rows.nrows(), rows.ncols());
+        for step in &path.steps {
+            path.centres_into(step.level, &state, &mut centres.current)?;
+            ancestral_step(step, &centres, true, &mut state, rng);
+            centres.advance(step.length());
+            let Some(level) = step.next else { break };
+            for _ in 0..self.corrections {
+                path.centres_into(level, &state, &mut local.current)?;
+                local.pull(&mut state, decay, 0.0);
+                add_noise(&mut state, step.to * (1.0 - decay * decay).sqrt(), rng);
+            }
+        }
+        rows.copy_from(&state);
+        Ok(())
+    }
+}

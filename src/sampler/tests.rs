@@ -1,0 +1,261 @@
+use approx::assert_relative_eq;
+use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
+use rand::SeedableRng;
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+use super::{Ddpm, PredictorCorrector, ProbabilityFlow, Sampler};
+use crate::error::{Error, Result};
+use crate::process::{NoiseLevel, NoiseLevels};
+use crate::score::{GaussianMixture, ScoreModel};
+
+const N: usize = 5_000;
+
+fn rng(seed: u64) -> Xoshiro256PlusPlus {
+    Xoshiro256PlusPlus::seed_from_u64(seed)
+}
+
+fn samplers() -> Vec<Box<dyn Sampler>> {
+    vec![
+        Box::new(Ddpm::new()),
+        Box::new(Ddpm::new().with_steps(60)),
+        Box::new(ProbabilityFlow::new()),
+        Box::new(PredictorCorrector::new()),
+    ]
+}
+
+/// Noises from `noisiest` down to `quietest`, geometric, then the clean data.
+fn exploding(noisiest: f64, quietest: f64, n: usize) -> NoiseLevels {
+    let noise = |i: usize| noisiest * (quietest / noisiest).powf(i as f64 / (n - 1) as f64);
+    NoiseLevels::variance_exploding((0..n).map(noise).chain([0.0])).unwrap()
+}
+
+/// The levels of the same noise-to-signal ratios with a² + s² = 1.
+fn preserving(levels: &NoiseLevels) -> NoiseLevels {
+    let level = |level: &NoiseLevel| {
+        let signal = level.noise_to_signal().hypot(1.0).recip();
+        NoiseLevel::new(signal, signal * level.noise_to_signal()).unwrap()
+    };
+    NoiseLevels::new(levels.iter().map(level)).unwrap()
+}
+
+fn line() -> GaussianMixture {
+    let means = DMatrix::from_row_slice(2, 1, &[-2.0, 2.0]);
+    GaussianMixture::spherical(DVector::from_vec(vec![0.3, 0.7]), means, 1.0).unwrap()
+}
+
+fn ring() -> GaussianMixture {
+    let means = DMatrix::from_fn(24, 2, |i, j| {
+        let angle = i as f64 / 24.0 * std::f64::consts::TAU;
+        1.0 + 3.0 * if j == 0 { angle.cos() } else { angle.sin() }
+    });
+    GaussianMixture::spherical(DVector::from_element(24, 1.0), means, 0.3).unwrap()
+}
+
+fn ellipses() -> GaussianMixture {
+    let means = DMatrix::from_row_slice(2, 2, &[-2.0, 0.0, 2.0, 1.0]);
+    let covariances = vec![
+        DMatrix::from_row_slice(2, 2, &[2.0, 0.9, 0.9, 0.5]),
+        DMatrix::from_row_slice(2, 2, &[0.3, 0.0, 0.0, 2.0]),
+    ];
+    GaussianMixture::new(DVector::from_vec(vec![0.4, 0.6]), means, covariances).unwrap()
+}
+
+/// Φ(x), by the continued fraction of Mills' ratio beyond 3 and the power series below.
+fn normal_cdf(x: f64) -> f64 {
+    let density = (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt();
+    if x.abs() > 3.0 {
+        let tail = density / (1..=60).rev().fold(x.abs(), |fraction, k| x.abs() + k as f64 / fraction);
+        return if x > 0.0 { 1.0 - tail } else { tail };
+    }
+    let (mut term, mut sum) = (x, x);
+    for k in 1..60 {
+        term *= x * x / (2 * k + 1) as f64;
+        sum += term;
+    }
+    0.5 + density * sum
+}
+
+/// √n times the Kolmogorov-Smirnov distance of the rows' projection on `direction` to its law.
+fn kolmogorov_smirnov(rows: &DMatrix<f64>, law: &GaussianMixture, direction: &DVector<f64>) -> f64 {
+    let mut values: Vec<f64> = (rows * direction).iter().copied().collect();
+    values.sort_by(f64::total_cmp);
+    let component = |j: usize| {
+        let std = direction.dot(&(law.covariance(j) * direction)).sqrt();
+        (law.weights()[j], law.means().row(j).transpose().dot(direction), std)
+    };
+    let components: Vec<_> = (0..law.n_components()).map(component).collect();
+    let cdf = |x: f64| components.iter().map(|(w, mean, std)| w * normal_cdf((x - mean) / std)).sum::<f64>();
+    let n = values.len() as f64;
+    let gaps = values.iter().enumerate().map(|(i, &x)| {
+        let probability = cdf(x);
+        (probability - i as f64 / n).abs().max((probability - (i + 1) as f64 / n).abs())
+    });
+    n.sqrt() * gaps.fold(0.0, f64::max)
+}
+
+/// 4 samplers × 2 seeds × 7 directions of 3 laws are 56 comparisons, at 1e-3 together: each at 1.8e-5,
+/// and P(√n D > x) ≤ 2 exp(−2x²) is below that at x = 2.42. Discretisation moves √n D by about 0.2.
+#[test]
+fn exact_scores_give_draws_of_the_law() {
+    for (law, noisiest) in [(line(), 20.0), (ring(), 25.0), (ellipses(), 20.0)] {
+        let levels = exploding(noisiest, 0.1, 20);
+        let directions = match law.dim() {
+            1 => vec![DVector::from_element(1, 1.0)],
+            _ => [[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]].map(|v| DVector::from_row_slice(&v)).to_vec(),
+        };
+        for sampler in samplers() {
+            for seed in 0..2 {
+                let rows = sampler.sample(&law, &levels, N, &mut rng(seed)).unwrap();
+                for direction in &directions {
+                    let distance = kolmogorov_smirnov(&rows, &law, direction);
+                    assert!(distance < 2.42, "{sampler:?}, seed {seed}: √n D = {distance}");
+                }
+            }
+        }
+    }
+}
+
+/// Means and covariances within 4.5 standard errors (two-sided 7e-6 each) and 1 % of discretisation.
+#[test]
+fn exact_scores_give_the_law_s_moments() {
+    let law = ellipses();
+    let levels = exploding(20.0, 0.1, 20);
+    let exact = law.start(NoiseLevel::CLEAN).unwrap();
+    for sampler in samplers() {
+        let rows = sampler.sample(&law, &levels, N, &mut rng(11)).unwrap();
+        let n = N as f64;
+        for i in 0..2 {
+            let column = rows.column(i);
+            let error = 4.5 * (exact.covariance[(i, i)] / n).sqrt();
+            assert!((column.mean() - exact.mean[i]).abs() < error + 0.01, "{sampler:?}");
+            for j in 0..2 {
+                let products =
+                    (0..N).map(|row| (rows[(row, i)] - exact.mean[i]) * (rows[(row, j)] - exact.mean[j]));
+                let products = DVector::from_iterator(N, products);
+                let error = 4.5 * (products.variance() / n).sqrt() + 0.01 * exact.covariance.amax();
+                assert!((products.mean() - exact.covariance[(i, j)]).abs() < error, "{sampler:?} {i} {j}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_signal_of_a_level_is_a_matter_of_units() {
+    let levels = exploding(20.0, 0.1, 20);
+    let mut samplers = samplers();
+    samplers.push(Box::new(Ddpm::textbook()));
+    samplers.push(Box::new(ProbabilityFlow::new().with_given_levels()));
+    for sampler in samplers {
+        let rows = sampler.sample(&ellipses(), &levels, 200, &mut rng(5)).unwrap();
+        let other = sampler.sample(&ellipses(), &preserving(&levels), 200, &mut rng(5)).unwrap();
+        assert_relative_eq!(rows, other, epsilon = 1e-8);
+    }
+}
+
+/// N(3, ¼) known by its score alone: no component width, no start law.
+struct Narrow;
+
+impl ScoreModel for Narrow {
+    fn dim(&self) -> usize {
+        1
+    }
+
+    fn score_into(
+        &self,
+        level: NoiseLevel,
+        points: DMatrixView<'_, f64>,
+        mut score: DMatrixViewMut<'_, f64>,
+    ) -> Result<()> {
+        let variance = 0.25 * level.signal().powi(2) + level.noise().powi(2);
+        score.zip_apply(&points, |value, y| *value = (3.0 * level.signal() - y) / variance);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_score_alone_serves_every_sampler_on_every_schedule() {
+    let exploding = exploding(10.0, 0.05, 60);
+    for levels in [preserving(&exploding), exploding] {
+        let mut samplers = samplers();
+        samplers.push(Box::new(Ddpm::textbook()));
+        samplers.push(Box::new(Ddpm::new().with_given_levels()));
+        samplers.push(Box::new(PredictorCorrector::new().with_given_levels().with_corrections(2)));
+        for sampler in samplers {
+            let rows = sampler.sample(&Narrow, &levels, 4_000, &mut rng(2)).unwrap();
+            assert!((rows.mean() - 3.0).abs() < 4.5 * 0.5 / 4_000f64.sqrt(), "{sampler:?}: {}", rows.mean());
+            // Four and a half standard errors are .1 of the variance; the textbook form and the
+            // denoiser at the end lose some more.
+            assert!((rows.variance() / 0.25 - 1.0).abs() < 0.25, "{sampler:?}: {}", rows.variance());
+        }
+    }
+}
+
+#[test]
+fn the_component_width_restores_the_variance_that_the_textbook_form_loses() {
+    let law = GaussianMixture::kernel(&DMatrix::from_element(1, 1, 3.0), 0.5).unwrap();
+    let levels = exploding(10.0, 0.05, 60);
+    let variance =
+        |sampler: &dyn Sampler| sampler.sample(&law, &levels, 20_000, &mut rng(4)).unwrap().variance();
+    // 4.5 standard errors of a variance are .045 of it.
+    assert!((variance(&Ddpm::new()) / 0.25 - 1.0).abs() < 0.045);
+    assert!((variance(&Ddpm::new().with_given_levels()) / 0.25 - 1.0).abs() < 0.045);
+    assert!(variance(&Ddpm::textbook()) / 0.25 < 0.93);
+}
+
+#[test]
+fn ends_without_width_are_the_denoiser_s() {
+    let points = GaussianMixture::kernel(&DMatrix::from_row_slice(2, 1, &[-1.0, 1.0]), 0.0).unwrap();
+    let levels = exploding(10.0, 0.05, 30);
+    for sampler in samplers() {
+        let rows = sampler.sample(&points, &levels, 500, &mut rng(1)).unwrap();
+        let near = rows.iter().filter(|x| (x.abs() - 1.0).abs() < 1e-9).count();
+        assert!(near >= 498, "{sampler:?}: {near}");
+    }
+    // One level, clean or not, leaves nothing to reverse.
+    let single = NoiseLevels::variance_exploding([2.0]).unwrap();
+    for sampler in samplers() {
+        let rows = sampler.sample(&line(), &single, 4_000, &mut rng(1)).unwrap();
+        let variance = line().start(single.noisiest()).unwrap().covariance[0];
+        assert!((rows.variance() / variance - 1.0).abs() < 0.1);
+    }
+}
+
+#[test]
+fn chunks_are_independent_and_seeds_reproduce() {
+    let levels = exploding(20.0, 0.1, 10);
+    for sampler in samplers() {
+        let rows = sampler.sample(&line(), &levels, 2_500, &mut rng(9)).unwrap();
+        assert_eq!(rows, sampler.sample(&line(), &levels, 2_500, &mut rng(9)).unwrap());
+        assert_ne!(rows, sampler.sample(&line(), &levels, 2_500, &mut rng(10)).unwrap());
+        // The last, shorter chunk shares nothing with the others.
+        assert_eq!(rows.rows(0, 2_048), sampler.sample(&line(), &levels, 2_048, &mut rng(9)).unwrap());
+        assert_ne!(rows.rows(0, 400), rows.rows(1_024, 400));
+        assert_eq!(sampler.sample(&line(), &levels, 0, &mut rng(9)).unwrap().shape(), (0, 1));
+    }
+}
+
+#[test]
+fn impossible_requests_are_errors() {
+    let levels = exploding(20.0, 0.1, 10);
+    let sample = |sampler: &dyn Sampler| sampler.sample(&line(), &levels, 3, &mut rng(0));
+    assert!(matches!(sample(&Ddpm::new().with_steps(0)), Err(Error::InvalidSetting { .. })));
+    assert!(matches!(sample(&ProbabilityFlow::new().with_steps(0)), Err(Error::InvalidSetting { .. })));
+    let corrector = PredictorCorrector::new().with_step_size(f64::NAN);
+    assert!(matches!(sample(&corrector), Err(Error::InvalidSetting { .. })));
+    let mut room = DMatrix::zeros(3, 2);
+    let result = Ddpm::new().sample_into(&line(), &levels, &mut rng(0), room.as_view_mut());
+    assert!(matches!(result, Err(Error::ShapeMismatch { .. })));
+}
+
+#[cfg(feature = "rayon")]
+#[test]
+fn the_number_of_threads_does_not_show() {
+    let levels = exploding(20.0, 0.1, 10);
+    for sampler in samplers() {
+        let draw = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| sampler.sample(&ellipses(), &levels, 3_000, &mut rng(9)).unwrap())
+        };
+        assert_eq!(draw(1), draw(4));
+    }
+}
