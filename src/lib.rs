@@ -6,6 +6,7 @@ mod sampler;
 mod score;
 
 pub mod check;
+pub mod reference;
 pub mod theory;
 
 pub use error::{Error, Result};
