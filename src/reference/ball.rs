@@ -1,7 +1,7 @@
 use nalgebra::{DMatrix, DVector};
 use rand::{Rng, RngExt};
 
-use super::bessel::tilt;
+use super::bessel::{Tilt, tilt};
 use super::blurred::{Centres, Posterior, blurred_law, finite_point, log_gaussian_normaliser, positive};
 use super::quadrature::{gaussian_window, normalise};
 use super::sphere::uniform_direction;
@@ -65,7 +65,7 @@ impl Centres for Ball {
         let (nodes, log_peak) = gaussian_window(distance, 0.0, self.radius, bandwidth, rise);
         // Per radius ρ: its posterior weight, and the von Mises-Fisher law of the direction.
         let mut weights = vec![];
-        let shells: Vec<(f64, super::bessel::Tilt)> = nodes
+        let shells: Vec<(f64, Tilt)> = nodes
             .map(|node| {
                 let tilt = tilt(dim, node.position * distance / variance);
                 let log_area = (dim as f64 - 1.0) * (node.position / self.radius).ln();
@@ -74,7 +74,7 @@ impl Centres for Ball {
             })
             .collect();
         let log_integral = normalise(&mut weights);
-        let average = |value: &dyn Fn(f64, &super::bessel::Tilt) -> f64| -> f64 {
+        let average = |value: &dyn Fn(f64, &Tilt) -> f64| -> f64 {
             weights.iter().zip(&shells).map(|(weight, (radius, tilt))| weight * value(*radius, tilt)).sum()
         };
         let pull = average(&|radius, tilt| radius * radius * tilt.mean_over_kappa) / variance;

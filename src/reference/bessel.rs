@@ -36,9 +36,11 @@ fn series(order: f64, kappa: f64) -> Tilt {
     // Terms rise to their largest near j = κ/2 and fall fast after it.
     while j < 0.5 * kappa || term > 1e-18 * sum {
         sum += term;
-        weighted += term / (order + 1.0 + j);
+        // One division a term: it decides the cost.
+        let inverse = 1.0 / ((j + 1.0) * (order + 1.0 + j));
+        weighted += term * (j + 1.0) * inverse;
+        term *= quarter * inverse;
         j += 1.0;
-        term *= quarter / (j * (order + j));
         if sum > RESCALE {
             (term, sum, weighted) = (term / RESCALE, sum / RESCALE, weighted / RESCALE);
             log_scale += RESCALE.ln();
