@@ -13,6 +13,7 @@ mod score;
 
 pub mod check;
 pub mod metrics;
+pub mod reference;
 pub mod theory;
 
 pub use density::{log_density, log_density_with_control};

@@ -12,8 +12,9 @@
 //! # What these numbers are
 //! The bounds are asymptotic: every O(·) hides a constant that the theorems do not give. **Each
 //! function here sets that constant to 1 and says so**, so that the values show how a bound *grows*,
-//! and not how many rows a fit needs. They are far above practice: for d = 2 and ε = 0.1 the bound on
-//! the number of rows has hundreds of digits, and fits with 10⁴ rows do well. Large quantities are
+//! and not how many rows a fit needs. They are far above practice: for ε = 0.1,
+//! δ = 0.05 and balls of two σ₀ in the plane the bound on the rows has more than a thousand digits,
+//! where fits with 10⁴ rows do well. Large quantities are
 //! therefore returned as natural logarithms. Which formula is the paper's, which belongs to the
 //! convergence theorem it builds on, and which is our own short derivation stands with each function.
 //!
