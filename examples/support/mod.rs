@@ -2,4 +2,5 @@
 #![allow(dead_code, reason = "each example uses its own part of this module")]
 
 pub(crate) mod output;
+pub(crate) mod plot;
 pub(crate) mod table;

@@ -1,4 +1,4 @@
-use nalgebra::{DMatrix, DMatrixView};
+use nalgebra::DMatrix;
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
@@ -40,8 +40,8 @@ pub struct ScoreError {
 ///
 /// # Errors
 /// [`Error::NoRows`], [`Error::NoColumns`] and [`Error::NotFinite`] for the rows,
-/// [`Error::ShapeMismatch`] when a model has another dimension than they, [`Error::NotFinite`] (the
-/// row counted within the block scored) for a score that is not finite, and those of the two models.
+/// [`Error::ShapeMismatch`] when a model has another dimension than they, [`Error::NotFinite`] at
+/// the row whose score is not finite, and those of the two models.
 ///
 /// # Examples
 /// A model that believes in a mean of 1 where it is 0:
@@ -98,8 +98,7 @@ pub fn score_error<R: Rng + ?Sized>(
     let mut squared_errors = vec![0.0; rows.nrows()];
     for (&level, weight) in levels.iter().zip(weights) {
         for (block, errors) in squared_errors.chunks_mut(BLOCK_ROWS).enumerate() {
-            let clean = rows.rows(block * BLOCK_ROWS, errors.len());
-            squared_errors_into(model, reference, level, clean, rng, errors)?;
+            squared_errors_into(model, reference, level, rows, block * BLOCK_ROWS, rng, errors)?;
         }
         for (term, error) in path_terms.iter_mut().zip(&squared_errors) {
             *term += 0.5 * weight * error;
@@ -109,23 +108,25 @@ pub fn score_error<R: Rng + ?Sized>(
     Ok(ScoreError { by_level, path_divergence: Estimate::of(&path_terms) })
 }
 
-/// a² ‖ŝ − s‖² at one noised copy of each row of `clean`.
+/// a² ‖ŝ − s‖² at one noised copy of each of the rows from `first_row` on, as many as `errors`.
 fn squared_errors_into<R: Rng + ?Sized>(
     model: &dyn ScoreModel,
     reference: &dyn ScoreModel,
     level: NoiseLevel,
-    clean: DMatrixView<'_, f64>,
+    rows: &DMatrix<f64>,
+    first_row: usize,
     rng: &mut R,
     errors: &mut [f64],
 ) -> Result<()> {
     let (signal, noise) = (level.signal(), level.noise());
+    let clean = rows.rows(first_row, errors.len());
     let noised = clean.map(|x| signal * x + noise * rng.sample::<f64, _>(StandardNormal));
     let difference = model.score(level, &noised)? - reference.score(level, &noised)?;
     errors.fill(0.0);
     for (column, values) in difference.column_iter().enumerate() {
         for (row, (error, &value)) in errors.iter_mut().zip(values.iter()).enumerate() {
             if !value.is_finite() {
-                return Err(Error::NotFinite { row, column, value });
+                return Err(Error::NotFinite { row: first_row + row, column, value });
             }
             *error += (signal * value).powi(2);
         }
@@ -153,7 +154,7 @@ fn path_weights(levels: &NoiseLevels, component_std: f64) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use nalgebra::DMatrixViewMut;
+    use nalgebra::{DMatrixView, DMatrixViewMut};
     use rand::SeedableRng;
     use rand_xoshiro::Xoshiro256PlusPlus;
 
@@ -285,6 +286,18 @@ mod tests {
         let levels = NoiseLevels::variance_exploding([2.0, 0.0]).unwrap();
         assert_eq!(path_weights(&levels, 0.0), [2.0, 2.0]);
         assert_eq!(path_weights(&NoiseLevels::variance_exploding([3.0]).unwrap(), 1.0), [0.0]);
+    }
+
+    #[test]
+    fn names_the_row_whose_score_is_not_finite() {
+        let levels = NoiseLevels::variance_exploding([0.0]).unwrap();
+        let mut rows = normal_sample(300, 1, 4);
+        rows[200] = 1e300;
+        // Far out, 1e300/1e-300 overflows.
+        let (model, reference) = (gaussian(1, 0.0, 1e-300, 0.0), gaussian(1, 0.0, 1.0, 0.0));
+        let error =
+            score_error(&model, &reference, &levels, &rows, &mut Xoshiro256PlusPlus::seed_from_u64(0));
+        assert!(matches!(error, Err(Error::NotFinite { row: 200, column: 0, .. })), "{error:?}");
     }
 
     #[test]
