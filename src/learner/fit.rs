@@ -3,8 +3,8 @@ use std::sync::Arc;
 use nalgebra::DMatrix;
 use rand_distr::{Distribution, StandardNormal};
 
+use super::composition::DiffusionLearner;
 use super::geometry::Geometry;
-use super::learner::DiffusionLearner;
 use super::model::DiffusionModel;
 use super::pass::{Pass, RegressionTask, Task};
 use super::report::{FitReport, LevelReport, Work};

@@ -37,7 +37,7 @@ impl Geometry {
         given_std: Option<f64>,
         warnings: &mut Vec<FitWarning>,
     ) -> Result<Self> {
-        if !(moments.weight > 0.0) {
+        if moments.weight <= 0.0 {
             return Err(Error::NoRows);
         }
         let std = (moments.scatter.diagonal() / moments.weight).map(f64::sqrt);
@@ -51,7 +51,7 @@ impl Geometry {
 
         let eigen = SymmetricEigen::new(covariance.clone());
         let largest = eigen.eigenvalues.max();
-        if !(largest > 0.0) {
+        if largest <= 0.0 {
             return Err(Error::NoVariation);
         }
         let smallest_std = (eigen.eigenvalues.min().max(0.0) / largest).sqrt();

@@ -1,9 +1,9 @@
 //! The learner: passes over rows, the induction over noise levels, the fitted model and its report.
 
 mod component_std;
+mod composition;
 mod fit;
 mod geometry;
-mod learner;
 mod model;
 mod moments;
 mod observer;
@@ -15,8 +15,8 @@ mod streams;
 mod units;
 mod warning;
 
+pub use composition::DiffusionLearner;
 pub use fit::Fit;
-pub use learner::DiffusionLearner;
 pub use model::DiffusionModel;
 pub use observer::FitObserver;
 pub use pass::Pass;

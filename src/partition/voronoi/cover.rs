@@ -28,9 +28,9 @@ pub(super) fn greedy_cover(
     most: usize,
 ) -> WarmStarts {
     let mut chosen: Vec<usize> = Vec::new();
-    for row in 0..points.nrows() {
+    for (row, &weight) in weights.iter().enumerate() {
         let covered = chosen.iter().any(|&c| squared_distance(points, row, points, c) <= radius * radius);
-        if !covered && weights[row] > 0.0 {
+        if !covered && weight > 0.0 {
             chosen.push(row);
             if chosen.len() == most {
                 break;
