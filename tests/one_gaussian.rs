@@ -69,16 +69,22 @@ fn fitted(case: &Case, seed: u64, schedule: Option<impl NoiseSchedule>) -> (Diff
     (learner.fit(&rows, &mut rng).unwrap(), sample.unwrap())
 }
 
-/// Points of Y = aX + sZ at most √m + 2.5 standard deviations from the mean, n × d.
-fn points_inside(sample: &GaussianMixture, level: NoiseLevel, n: usize, seed: u64) -> DMatrix<f64> {
+/// Points of Y = aX + sZ whose distance from the mean is at most `share` of √m + 2.5 standard deviations,
+/// n × d; some of them right there.
+fn points_inside(
+    share: f64,
+    sample: &GaussianMixture,
+    level: NoiseLevel,
+    n: usize,
+    seed: u64,
+) -> DMatrix<f64> {
     let law = sample.start(level).unwrap();
     let dim = law.mean.len();
     let mut white = normals(n, dim, &mut StdRng::seed_from_u64(seed));
-    let clip = (dim as f64).sqrt() + 2.5;
+    let farthest = share * ((dim as f64).sqrt() + 2.5);
     for mut row in white.row_iter_mut() {
         let length = row.norm();
-        // Some of them right at the edge.
-        row *= (0.999 * clip / length).min(3.0);
+        row *= (farthest / length).min(3.0);
     }
     let mut points = white * Cholesky::new(law.covariance).unwrap().l().transpose();
     for (mut column, mean) in points.column_iter_mut().zip(law.mean.iter()) {
@@ -96,7 +102,7 @@ fn in_data_units(model: &DiffusionModel, level: NoiseLevel) -> NoiseLevel {
 fn assert_exact_at_fitted_levels(model: &DiffusionModel, sample: &GaussianMixture) {
     for (index, &level) in model.levels().iter().enumerate() {
         let level = in_data_units(model, level);
-        let points = points_inside(sample, level, 100, index as u64);
+        let points = points_inside(0.999, sample, level, 100, index as u64);
         let expected = sample.score(level, &points).unwrap();
         let error = (model.score(level, &points).unwrap() - &expected).amax() / expected.amax();
         assert!(error < 1e-10, "level {index} {level:?}: relative error {error:e}");
@@ -120,36 +126,30 @@ fn the_score_is_exact_at_variance_preserving_levels() {
     }
 }
 
-/// Between fitted levels the centre denoiser is interpolated linearly in log τ. Along a principal
-/// direction of variance λ + σ₀² it is λ/(λ + τ²) times the distance from the mean, whose second derivative
-/// in log τ is at most 0.385; over a step h = −log 0.85 that is an error of 0.385 h²/8 < 0.0013.
+/// The only cell's own denoiser is known at every level, so that nothing is interpolated.
 #[test]
-fn between_levels_the_denoiser_is_within_the_interpolation_error() {
+fn the_score_is_exact_between_fitted_levels() {
     for (seed, case) in cases().iter().enumerate() {
         let (model, sample) = fitted(case, 20 + seed as u64, None::<OrnsteinUhlenbeck>);
         for pair in model.levels().windows(2) {
             let noise = 0.5 * (pair[0].noise() + pair[1].noise());
             let level = in_data_units(&model, NoiseLevel::variance_exploding(noise).unwrap());
-            let points = points_inside(&sample, level, 50, 5);
-            let variance = level.bandwidth(case.component_std).powi(2);
-            let error = (model.score(level, &points).unwrap() - sample.score(level, &points).unwrap()) * variance;
-            let mean = &sample.start(level).unwrap().mean;
-            for (error, point) in error.row_iter().zip(points.row_iter()) {
-                let distance = (point.transpose() - mean).norm();
-                assert!(error.norm() <= 0.0013 * distance, "{level:?}: {} at {distance}", error.norm());
-            }
+            let points = points_inside(0.999, &sample, level, 50, 5);
+            let expected = sample.score(level, &points).unwrap();
+            let error = (model.score(level, &points).unwrap() - &expected).amax() / expected.amax();
+            assert!(error < 1e-10, "{level:?}: relative error {error:e}");
         }
     }
 }
 
+/// The stages of the flow's solver look a little further out than the flow goes, so not up to the edge.
 #[test]
 fn the_log_density_is_the_gaussians() {
     for (seed, case) in cases().iter().enumerate() {
         let (model, sample) = fitted(case, 30 + seed as u64, None::<OrnsteinUhlenbeck>);
-        let points = points_inside(&sample, NoiseLevel::CLEAN, 500, 9);
+        let points = points_inside(0.9, &sample, NoiseLevel::CLEAN, 500, 9);
         let expected = sample.log_density(NoiseLevel::CLEAN, &points).unwrap();
         let error = (model.log_density(&points).unwrap() - expected).amax();
-        println!("log-density error {error:e}");
-        assert!(error < 1e-2, "{error:e}");
+        assert!(error < 1e-10, "{error:e}");
     }
 }
