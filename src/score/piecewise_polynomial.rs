@@ -2,6 +2,7 @@ use std::borrow::Cow;
 
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
 
+use super::cell_mixture::CellMixture;
 use super::gaussian_mixture::GaussianMixture;
 use super::level_score::LevelScore;
 use super::model::{DifferentiableScore, GaussianLaw, ScoreModel};
@@ -75,7 +76,7 @@ pub struct PiecewisePolynomialScore {
     component_std: f64,
     levels: NoiseLevels,
     /// The cells' own score at every level, in closed form; `None` where each level has its own cells.
-    base: Option<GaussianMixture>,
+    base: Option<CellMixture>,
     /// Centre denoisers of the levels, or what they add to that of the base, if anything.
     scores: Vec<Option<LevelScore>>,
 }
@@ -87,7 +88,7 @@ impl PiecewisePolynomialScore {
         covariance: DMatrix<f64>,
         component_std: f64,
         levels: NoiseLevels,
-        base: Option<GaussianMixture>,
+        base: Option<CellMixture>,
         scores: Vec<Option<LevelScore>>,
     ) -> Self {
         Self { subspace, covariance, component_std, levels, base, scores }
@@ -102,8 +103,8 @@ impl PiecewisePolynomialScore {
         &self.subspace
     }
 
-    /// The Gaussian mixture whose score the polynomials correct, in working coordinates, if there is one.
-    pub(crate) fn base(&self) -> Option<&GaussianMixture> {
+    /// The mixture whose score the polynomials correct, in working coordinates, if there is one.
+    pub(crate) fn base(&self) -> Option<&CellMixture> {
         self.base.as_ref()
     }
 
