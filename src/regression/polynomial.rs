@@ -40,7 +40,8 @@ impl Default for PolynomialRegression {
 
 impl PolynomialRegression {
     /// The highest total degree tried. By default 3 in cells, and in a single cell, where smoothing
-    /// is exact, 12 in one and two active directions, 7 in three, 5 in four and fewer above.
+    /// is exact, 12 in one and two active directions, 7 in three, 5 in four and fewer above. A single
+    /// cell is a Gaussian to begin with, of degree 1, and so has at least that degree.
     pub fn with_max_degree(self, degree: usize) -> Self {
         Self { max_degree: Some(degree), ..self }
     }
@@ -78,11 +79,11 @@ impl PolynomialRegression {
 
     /// Highest degree of a single cell in `dim` active directions.
     pub(crate) fn single_cell_degree(&self, dim: usize) -> usize {
-        let wanted = self.max_degree.unwrap_or(SINGLE_CELL_DEGREE).min(SINGLE_CELL_DEGREE);
-        (0..=wanted)
+        let wanted = self.max_degree.unwrap_or(SINGLE_CELL_DEGREE).clamp(1, SINGLE_CELL_DEGREE);
+        (2..=wanted)
             .rev()
-            .find(|&degree| degree <= 1 || HermiteBasis::count(dim, degree) <= SINGLE_CELL_FEATURES)
-            .unwrap_or(0)
+            .find(|&degree| HermiteBasis::count(dim, degree) <= SINGLE_CELL_FEATURES)
+            .unwrap_or(1)
     }
 
     /// # Errors
