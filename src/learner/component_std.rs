@@ -1,7 +1,7 @@
 use nalgebra::{DMatrix, DVector};
 
 use crate::error::Result;
-use crate::partition::{Annealing, Partition};
+use crate::partition::{Annealing, Partition, least_variance};
 
 /// Share of the rows that the annealing sees; the others judge it.
 const TRAINING: f64 = 0.8;
@@ -25,18 +25,20 @@ pub(super) fn estimate_component_std(rows: &DMatrix<f64>, weights: &[f64]) -> Re
         training.clone()
     };
     let held_out_weights = &weights[weights.len() - held_out.nrows()..];
-    let mut annealing = Annealing::new(&training, &weights[..split]);
+    let least_variance = least_variance(rows.row_variance().iter().copied());
+    let mut annealing = Annealing::new(&training, &weights[..split], least_variance);
     let mut path: Vec<(f64, f64)> = Vec::new();
     let mut best = 0;
     while path.len() < best + PATIENCE + 1 {
         let cells = annealing.cells()?;
-        if cells.centres().nrows() > MOST_CELLS || annealing.bandwidth() <= 0.0 {
-            break;
-        }
         let likelihood = log_likelihood(&cells, annealing.bandwidth(), &held_out, held_out_weights)?;
         path.push((annealing.bandwidth().ln(), likelihood));
         if likelihood > path[best].1 {
             best = path.len() - 1;
+        }
+        // Where values repeat, the likelihood would rise for ever.
+        if cells.centres().nrows() > MOST_CELLS || annealing.bandwidth().powi(2) <= least_variance {
+            break;
         }
         annealing.cool()?;
     }

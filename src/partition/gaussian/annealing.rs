@@ -44,8 +44,9 @@ pub(crate) struct Annealing<'a> {
 }
 
 impl<'a> Annealing<'a> {
-    /// Starts with one cell at the mean and the largest standard deviation of `rows` (n × m) as τ.
-    pub(crate) fn new(rows: &'a DMatrix<f64>, weights: &'a [f64]) -> Self {
+    /// Starts with one cell at the mean and the largest standard deviation of `rows` (n × m) as τ, but
+    /// not below `least_variance`.
+    pub(crate) fn new(rows: &'a DMatrix<f64>, weights: &'a [f64], least_variance: f64) -> Self {
         let total: f64 = weights.iter().sum();
         let weighted = DVector::from_column_slice(weights);
         let mean = DVector::from_iterator(rows.ncols(), rows.column_iter().map(|c| c.dot(&weighted) / total));
@@ -55,7 +56,7 @@ impl<'a> Annealing<'a> {
         let states = BTreeMap::new();
         let mut start = Self { rows, weights, bandwidth: 0.0, centres, masses, light, lowest: 0.0, states };
         let (variance, _) = start.widest_direction(0, &DMatrix::from_element(rows.nrows(), 1, 1.0));
-        start.bandwidth = variance.sqrt();
+        start.bandwidth = variance.max(least_variance).sqrt();
         start.lowest = LOWEST * start.bandwidth;
         start.keep_state();
         start

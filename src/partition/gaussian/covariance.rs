@@ -12,7 +12,7 @@ const CHANCE: f64 = 2.0;
 /// the common covariance first.
 const FEW_ROWS: f64 = 2.5;
 /// Eigenvalues below this share of the largest count as this share: degenerate directions.
-const SMALLEST_SHARE: f64 = 1e-14;
+const SMALLEST_SHARE: f64 = 1e-12;
 
 /// Directions outside the cells' coordinates that are known to be isotropic.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,20 +48,33 @@ fn chance(freedom: f64) -> f64 {
     freedom + CHANCE * (2.0 * freedom).sqrt()
 }
 
-/// The cells' covariances, shrunk as far as sampling noise explains their differences.
-pub(crate) fn shrink_covariances(scatter: CellScatter<'_>, rest: IsotropicRest) -> Vec<DMatrix<f64>> {
+/// The least variance of a cell in any direction, for rows with these variances along the axes: below
+/// it, sums of squares cannot tell it from 0.
+pub(crate) fn least_variance(variances: impl Iterator<Item = f64>) -> f64 {
+    let largest = variances.fold(0.0, f64::max);
+    SMALLEST_SHARE * if largest > 0.0 { largest } else { 1.0 }
+}
+
+/// The cells' covariances, shrunk as far as sampling noise explains their differences; no eigenvalue is
+/// below `least_variance`.
+pub(crate) fn shrink_covariances(
+    scatter: CellScatter<'_>,
+    rest: IsotropicRest,
+    least_variance: f64,
+) -> Vec<DMatrix<f64>> {
     let CellScatter { mut covariances, weights, information } = scatter;
     let (cells, dim) = (covariances.len(), covariances[0].nrows());
     let parameters = (dim * (dim + 1)) as f64;
     if cells > 1 && information.mean() < FEW_ROWS * parameters {
         shrink_to_common(&mut covariances, weights, information);
     }
-    let mut spectra = Spectra::new(covariances, rest.floor());
+    let floor = rest.floor().max(least_variance);
+    let mut spectra = Spectra::new(covariances, floor);
     let bottom = spectra.pool_bottoms(weights, information, rest);
     if cells > 1 {
         spectra.pool_across_cells(weights, information, bottom);
     }
-    spectra.into_covariances(rest.floor())
+    spectra.into_covariances(floor)
 }
 
 /// Eigenvalues (k rows, rising) and eigenvectors of the cells' covariances.
@@ -85,7 +98,7 @@ impl Spectra {
             let eigen = SymmetricEigen::new(covariance);
             let mut order: Vec<usize> = (0..dim).collect();
             order.sort_by(|&a, &b| eigen.eigenvalues[a].total_cmp(&eigen.eigenvalues[b]));
-            let smallest = floor.max(SMALLEST_SHARE * eigen.eigenvalues.max()).max(f64::MIN_POSITIVE);
+            let smallest = floor.max(SMALLEST_SHARE * eigen.eigenvalues.max());
             for (position, &axis) in order.iter().enumerate() {
                 values[(cell, position)] = eigen.eigenvalues[axis].max(smallest);
             }

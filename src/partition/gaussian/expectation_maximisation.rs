@@ -12,17 +12,19 @@ const BLOCK: usize = 256;
 pub(crate) struct WeightedRows {
     pub(crate) rows: DMatrix<f64>,
     pub(crate) weights: Vec<f64>,
+    /// The least variance that a cell can have in any direction.
+    pub(crate) least_variance: f64,
 }
 
 /// One EM step, its M-step for the covariances being [`shrink_covariances`]; and the log-likelihood of
-/// the mixture it started from. Cells that lost all their rows are dropped.
+/// the mixture it started from. Cells that lost all their rows are dropped, if any cell has rows.
 pub(crate) fn expectation_maximisation_step(
     data: &WeightedRows,
     mixture: &MixtureParameters,
     rest: IsotropicRest,
 ) -> MixtureParameters {
     let sums = CellSums::of(data, mixture);
-    sums.maximise(rest)
+    sums.maximise(rest, data.least_variance).unwrap_or_else(|| mixture.clone())
 }
 
 /// Log-density of `mixture` at every row, natural logarithm.
@@ -71,11 +73,15 @@ impl CellSums {
         sums
     }
 
-    fn maximise(&self, rest: IsotropicRest) -> MixtureParameters {
+    /// `None` where overflow has left no cell any weight.
+    fn maximise(&self, rest: IsotropicRest, least_variance: f64) -> Option<MixtureParameters> {
         let dim = self.dim;
         let total = self.moments.column(0).sum();
         let alive: Vec<usize> =
             (0..self.moments.nrows()).filter(|&j| self.moments[(j, 0)] > 1e-9 * total).collect();
+        if alive.is_empty() {
+            return None;
+        }
         let weights = DVector::from_iterator(alive.len(), alive.iter().map(|&j| self.moments[(j, 0)]));
         let information = DVector::from_iterator(alive.len(), alive.iter().map(|&j| self.information[j]));
         let means =
@@ -91,8 +97,8 @@ impl CellSums {
         });
         let scatter =
             CellScatter { covariances: covariances.collect(), weights: &weights, information: &information };
-        let covariances = shrink_covariances(scatter, rest);
-        MixtureParameters { masses: &weights / total, means, covariances }
+        let covariances = shrink_covariances(scatter, rest, least_variance);
+        Some(MixtureParameters { masses: &weights / total, means, covariances })
     }
 }
 

@@ -14,3 +14,4 @@ pub use search::{CrossFittedMixture, FoldedSample, TriedCells};
 
 pub(crate) use annealing::Annealing;
 pub(crate) use cells::check_masses;
+pub(crate) use covariance::least_variance;

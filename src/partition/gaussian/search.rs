@@ -3,7 +3,7 @@
 use nalgebra::DMatrix;
 
 use super::annealing::Annealing;
-use super::covariance::IsotropicRest;
+use super::covariance::{IsotropicRest, least_variance};
 use super::expectation_maximisation::{WeightedRows, expectation_maximisation_step, log_density};
 use crate::error::{Error, Result};
 use crate::parallel::map_each_mut;
@@ -70,6 +70,21 @@ impl FoldedSample {
         WeightedRows {
             rows: self.rows.select_rows(&members),
             weights: members.iter().map(|&i| self.weights[i]).collect(),
+            least_variance: least_variance(self.rows.row_variance().iter().copied()),
+        }
+    }
+
+    /// The rows to fit for fold `fold`: those outside it, or all where these are none.
+    fn training(&self, fold: usize) -> WeightedRows {
+        let outside = self.part(fold, false);
+        if outside.weights.is_empty() { self.all() } else { outside }
+    }
+
+    fn all(&self) -> WeightedRows {
+        WeightedRows {
+            rows: self.rows.clone(),
+            weights: self.weights.clone(),
+            least_variance: least_variance(self.rows.row_variance().iter().copied()),
         }
     }
 }
@@ -118,17 +133,17 @@ struct Fold<'a> {
 /// Finds the cells: for one, two, three … cells a few EM steps from the state of each fold's annealed
 /// path, then the fewest cells within reach of the best held-out likelihood, polished.
 pub(super) fn find_cells(sample: &FoldedSample) -> Result<CrossFittedMixture> {
-    let parts: Vec<(WeightedRows, WeightedRows)> =
-        (0..sample.n_folds).map(|fold| (sample.part(fold, false), sample.part(fold, true))).collect();
-    if parts.iter().any(|(training, _)| training.weights.is_empty()) {
+    if sample.weights.is_empty() {
         return Err(Error::NoRows);
     }
+    let parts: Vec<(WeightedRows, WeightedRows)> =
+        (0..sample.n_folds).map(|fold| (sample.training(fold), sample.part(fold, true))).collect();
     let mut folds: Vec<Fold<'_>> = parts
         .iter()
         .map(|(training, held_out)| Fold {
             training,
             held_out,
-            annealing: Annealing::new(&training.rows, &training.weights),
+            annealing: Annealing::new(&training.rows, &training.weights, training.least_variance),
         })
         .collect();
     let weights: Vec<f64> = parts.iter().flat_map(|(_, held_out)| held_out.weights.clone()).collect();
@@ -136,7 +151,7 @@ pub(super) fn find_cells(sample: &FoldedSample) -> Result<CrossFittedMixture> {
     let chosen = choose(&mut candidates, &mut folds, &weights, sample.rest);
     let tried = tried(&candidates, chosen, &weights);
     let mixtures = candidates.swap_remove(chosen).mixtures;
-    let all = WeightedRows { rows: sample.rows.clone(), weights: sample.weights.clone() };
+    let all = sample.all();
     let start = mixtures.first().cloned().ok_or(Error::NoRows)?;
     let all_rows = (0..2 * STEPS).fold(start, |m, _| expectation_maximisation_step(&all, &m, sample.rest));
     Ok(CrossFittedMixture { folds: mixtures, all_rows, tried })
@@ -146,7 +161,7 @@ pub(super) fn find_cells(sample: &FoldedSample) -> Result<CrossFittedMixture> {
 fn candidates(folds: &mut [Fold<'_>], weights: &[f64], sample: &FoldedSample) -> Result<Vec<Candidate>> {
     let mut found: Vec<Candidate> = Vec::new();
     let (mut best, mut since, mut wanted, mut last_size) = (f64::NEG_INFINITY, 0, 1, 0);
-    while since < PATIENCE && wanted < sample.rows.nrows() {
+    while since < PATIENCE && (wanted == 1 || wanted < sample.rows.nrows()) {
         let starts: Result<Vec<MixtureParameters>> =
             map_each_mut(folds, |fold| fold.annealing.state_with(wanted)).into_iter().collect();
         let starts = starts?;
