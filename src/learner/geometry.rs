@@ -12,6 +12,8 @@ use crate::score::ActiveSubspace;
 
 /// Directions with less than this share of the largest standard deviation count as degenerate.
 const DEGENERATE: f64 = 1e-7;
+/// Component std and data may differ by this factor.
+const FARTHEST_SCALES: f64 = 1e9;
 /// A flat bottom has this many directions at least.
 const SMALLEST_BOTTOM: usize = 5;
 /// Standard errors within which a flat bottom's kurtosis has to be a Gaussian's.
@@ -48,6 +50,9 @@ impl Geometry {
         if moments.weight <= 0.0 {
             return Err(Error::NoRows);
         }
+        if let Some(column) = moments.scatter.diagonal().iter().position(|v| !v.is_finite()) {
+            return Err(Error::Overflow { column });
+        }
         let std = (moments.scatter.diagonal() / moments.weight).map(f64::sqrt);
         let units = Units::of_columns(&moments.mean, &std, given_std.is_some());
         let scale = units.scale();
@@ -64,6 +69,7 @@ impl Geometry {
             warnings.push(FitWarning::DegenerateDirection { relative_std });
         }
         let given_std = given_std.map(|std| std / scale[0]);
+        check_component_std(given_std, spectrum.variances.max().sqrt())?;
         if let Some(component_std) = given_std.filter(|std| std * std > 1.1 * smallest) {
             warnings.push(FitWarning::ComponentStdTooLarge { component_std, smallest_std: smallest.sqrt() });
         }
@@ -119,6 +125,20 @@ impl Geometry {
 
     pub(crate) fn scale(&self) -> DataScale {
         DataScale { component_std: self.component_std, data_std: self.variances.max().sqrt() }
+    }
+}
+
+/// Is a given component std of an order that can be told from 0 and from the data?
+fn check_component_std(given: Option<f64>, data_std: f64) -> Result<()> {
+    match given.map(|std| std / data_std) {
+        Some(share) if !(1.0 / FARTHEST_SCALES..=FARTHEST_SCALES).contains(&share) => {
+            Err(Error::InvalidSetting {
+                name: "component std, in standard deviations of the data,",
+                value: share,
+                requirement: "between 1e-9 and 1e9",
+            })
+        }
+        _ => Ok(()),
     }
 }
 
