@@ -28,7 +28,8 @@ pub(crate) struct Geometry {
     pub(crate) subspace: ActiveSubspace,
     /// Variances along the active axes, length m.
     pub(crate) variances: DVector<f64>,
-    /// Covariance in working units, d × d.
+    /// Covariance of X = U + σ₀Z in working units, d × d: the rows', but σ₀² along the directions that are
+    /// not active and at least σ₀² along the others.
     pub(crate) covariance: DMatrix<f64>,
     pub(crate) component_std: f64,
     /// Bounded subsample in active coordinates, in random order.
@@ -100,8 +101,8 @@ impl Geometry {
             units,
             variances: split.variances.clone(),
             subsample: split.project(&working),
+            covariance: split.covariance(component_std),
             subspace: ActiveSubspace { mean: DVector::zeros(std.len()), axes: split.active },
-            covariance,
             component_std,
             base,
             weight: moments.weight,
@@ -231,6 +232,21 @@ impl Split {
             n_folds: working.n_folds,
             rest: self.isotropic,
         }
+    }
+
+    /// Q diag(max(λ, σ₀²)) Qᵀ + σ₀² (I − QQᵀ) for the active axes Q.
+    fn covariance(&self, component_std: f64) -> DMatrix<f64> {
+        let variance = component_std * component_std;
+        let mut scaled = self.active.clone();
+        for (mut column, own) in scaled.column_iter_mut().zip(self.variances.iter()) {
+            column *= (own - variance).max(0.0);
+        }
+        let mut covariance = scaled * self.active.transpose();
+        covariance = (&covariance + covariance.transpose()) * 0.5;
+        for i in 0..covariance.nrows() {
+            covariance[(i, i)] += variance;
+        }
+        covariance
     }
 
     /// Standard deviation along the rest; infinite when there is none.
