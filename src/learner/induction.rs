@@ -24,6 +24,8 @@ const ESTIMATE_STREAM: u64 = 1 << 34;
 const FEW_CELLS: usize = 6;
 /// Features of a level at most, over all its cells.
 const FEATURES: usize = 400;
+/// Rows for every feature of a level at least, or its cells keep to constants.
+const ROWS_PER_FEATURE: usize = 5;
 /// Below this share of σ₀ as noise a level keeps the coefficients of the level before: selection by
 /// held-out loss turns erratic there, while the denoiser hardly changes.
 pub(super) const REUSE_BELOW: f64 = 0.4;
@@ -153,10 +155,11 @@ impl Induction {
         let dim = self.geometry.active_dim();
         let bandwidth = level.bandwidth(self.geometry.component_std);
         let regression = &self.learner.regression;
+        let features = FEATURES.min(self.geometry.subsample.rows.nrows() / ROWS_PER_FEATURE);
         let bases = candidates.into_iter().map(|cells| {
             let degree = match cells.centres().nrows() {
                 1 => regression.single_cell_degree(dim),
-                k => regression.degree_in_cells(k, dim, FEATURES),
+                k => regression.degree_in_cells(k, dim, features),
             };
             LevelBasis::new(cells, bandwidth, degree)
         });
