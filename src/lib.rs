@@ -23,9 +23,9 @@ pub use learner::{
     Statistics, Units, Work,
 };
 pub use partition::{
-    CentreEstimates, CrossFittedMixture, FoldedSample, GaussianCells, GaussianPartitioner, IsotropicRest,
-    LocalFrame, MixtureParameters, Partition, Partitioner, SingleCell, TriedCells, VoronoiCells,
-    VoronoiPartitioner,
+    CentreEstimates, CrossFit, CrossFittedMixture, FoldedSample, GaussianCells, GaussianPartitioner,
+    IsotropicRest, LocalFrame, MixtureParameters, Partition, Partitioner, SingleCell, TriedCells,
+    VoronoiCells, VoronoiPartitioner,
 };
 pub use process::{
     CosineBeta, DataScale, Geometric, Karras, LinearBeta, NoiseLevel, NoiseLevels, NoiseSchedule,

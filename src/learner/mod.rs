@@ -12,6 +12,7 @@ mod model;
 mod moments;
 mod observer;
 mod pass;
+mod refinement;
 mod report;
 mod rows;
 mod shape;

@@ -26,7 +26,7 @@ pub(crate) fn expectation_maximisation_step(
 }
 
 /// Log-density of `mixture` at every row, natural logarithm.
-pub(crate) fn log_density(data: &WeightedRows, mixture: &MixtureParameters) -> Vec<f64> {
+pub(crate) fn mixture_log_density(data: &WeightedRows, mixture: &MixtureParameters) -> Vec<f64> {
     let logits = Logits::new(mixture);
     let mut densities = Vec::with_capacity(data.weights.len());
     for_each_block(data, |features, _| {
@@ -47,6 +47,11 @@ pub(crate) struct CellSums {
 }
 
 impl CellSums {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.moments += &other.moments;
+        self.information += &other.information;
+    }
+
     pub(crate) fn of(data: &WeightedRows, mixture: &MixtureParameters) -> Self {
         let (cells, dim) = mixture.means.shape();
         let logits = Logits::new(mixture);
@@ -71,7 +76,8 @@ impl CellSums {
         sums
     }
 
-    fn maximise(&self, rest: IsotropicRest) -> MixtureParameters {
+    /// The M-step.
+    pub(crate) fn maximise(&self, rest: IsotropicRest) -> MixtureParameters {
         let dim = self.dim;
         let total = self.moments.column(0).sum();
         let alive: Vec<usize> =
