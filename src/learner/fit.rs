@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::composition::DiffusionLearner;
 use super::correction::{correct_base, correction_tasks};
+use super::diagnosis;
 use super::geometry::Geometry;
 use super::induction::Induction;
 use super::model::DiffusionModel;
@@ -223,6 +224,7 @@ impl Fit {
             return Ok(());
         }
         let scores = induction.into_scores();
+        self.report.warnings.extend(diagnosis::of_levels(&scores, &levels, &geometry, self.seed)?);
         let cells = scores.last().map(|score| score.basis().partition().clone()).ok_or(Error::NoLevels)?;
         let by_level = scores.into_iter().map(Some).collect();
         self.next = None;

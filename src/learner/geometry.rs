@@ -2,6 +2,7 @@ use nalgebra::{DMatrix, DVector, SymmetricEigen};
 
 use super::base::{Base, RestCoordinates, smallest_std};
 use super::component_std::estimate_component_std;
+use super::diagnosis;
 use super::moments::Moments;
 use super::units::Units;
 use super::warning::FitWarning;
@@ -61,6 +62,8 @@ impl Geometry {
         });
         let raw = moments.subsample();
         let working = FoldedSample { rows: units.to_working(&raw.rows), ..raw };
+
+        warnings.extend(diagnosis::of_sample(&working));
 
         let spectrum = Spectrum::new(&covariance)?;
         let smallest = spectrum.variances.min().max(0.0);

@@ -4,6 +4,7 @@ mod base;
 mod component_std;
 mod composition;
 mod correction;
+mod diagnosis;
 mod fit;
 mod fitted;
 mod geometry;
