@@ -10,8 +10,8 @@ use crate::score::LevelScore;
 /// A partition with the polynomials of lowest held-out loss in its cells, at one level.
 pub(super) struct Fitted {
     basis: LevelBasis,
-    /// Coefficients of what was there before the polynomials.
-    own: DMatrix<f64>,
+    /// Whether the polynomials correct the cells' own centre denoiser, or a base.
+    of_cells: bool,
     ridge: RidgeFit,
     /// Loss of what was there before, up to a constant that all candidates of a level share.
     own_loss: f64,
@@ -25,7 +25,7 @@ impl Fitted {
         let own_loss = folds.iter().map(|fold| fold.loss(&own)).sum::<f64>() / weight;
         let residuals: Vec<NormalEquations> = folds.into_iter().map(|fold| fold.residual(&own)).collect();
         let ridge = fit_ridge(&residuals, &basis.orders(), ridge)?;
-        Ok(Self { basis, own, ridge, own_loss })
+        Ok(Self { basis, of_cells: true, ridge, own_loss })
     }
 
     /// Corrects a base that the equations have been freed of already.
@@ -35,9 +35,8 @@ impl Fitted {
         ridge: &[f64],
         own_loss: f64,
     ) -> Result<Self> {
-        let own = DMatrix::zeros(basis.len(), basis.partition().centres().ncols());
         let ridge = fit_ridge(&folds, &basis.orders(), ridge)?;
-        Ok(Self { basis, own, ridge, own_loss })
+        Ok(Self { basis, of_cells: false, ridge, own_loss })
     }
 
     pub(super) fn cells(&self) -> usize {
@@ -87,6 +86,6 @@ impl Fitted {
     }
 
     pub(super) fn into_score(self) -> LevelScore {
-        LevelScore::new(self.basis, &(self.own + self.ridge.correction))
+        LevelScore::new(&self.basis, &self.ridge.correction, self.of_cells)
     }
 }

@@ -29,7 +29,7 @@ pub enum RegressionTarget {
 #[derive(Debug, Clone)]
 pub(crate) struct LevelBasis {
     partition: Arc<dyn Partition>,
-    basis: HermiteBasis,
+    basis: Arc<HermiteBasis>,
     bandwidth: f64,
     frames: Vec<LocalFrame>,
 }
@@ -61,7 +61,13 @@ impl LevelBasis {
         let frames: Vec<LocalFrame> = (0..cells).map(|cell| partition.local_frame(bandwidth, cell)).collect();
         let sloped = frames.iter().any(|f| f.slope.iter().any(|&b| b != 0.0));
         let degree = if sloped { degree.max(1) } else { degree };
-        Self { partition, basis: HermiteBasis::new(dim, degree), bandwidth, frames }
+        Self { partition, basis: Arc::new(HermiteBasis::new(dim, degree)), bandwidth, frames }
+    }
+
+    /// The same features at another bandwidth: cells and local coordinates follow it.
+    pub(crate) fn at_bandwidth(&self, bandwidth: f64) -> Self {
+        let frames = (0..self.cells()).map(|cell| self.partition.local_frame(bandwidth, cell)).collect();
+        Self { partition: self.partition.clone(), basis: self.basis.clone(), bandwidth, frames }
     }
 
     pub(crate) fn partition(&self) -> &Arc<dyn Partition> {

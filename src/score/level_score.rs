@@ -1,18 +1,25 @@
+use std::sync::Arc;
+
 use nalgebra::{DMatrix, DVector};
 
 use crate::error::Result;
 use crate::partition::responsibilities_in_place;
 use crate::regression::LevelBasis;
 
-/// The centre denoiser of one noise level: Û(y) = Σ_j r_j(y) Σ_α θ_jα h_α(u_j).
+/// The centre denoiser of one noise level: Û(y) = Σ_j r_j(y) Σ_α θ_jα h_α(u_j), where θ is a
+/// correction of the cells' own denoisers or stands alone.
 ///
 /// Local coordinates are clipped to |u| ≤ √m + 2.5, so that polynomials are never evaluated far
 /// outside what their cell saw: Û stays bounded, and far away the score points home.
 #[derive(Debug, Clone)]
 pub(crate) struct LevelScore {
     basis: LevelBasis,
-    /// Features × m.
-    coefficients: DMatrix<f64>,
+    /// Features × m, without the cells' own denoisers.
+    correction: Arc<DMatrix<f64>>,
+    /// Whether the cells' own denoisers are part of Û.
+    own: bool,
+    /// For every local axis, the derivative of every feature as a multiple of a lower one.
+    lowered: Arc<Vec<Vec<Option<(usize, f64)>>>>,
     cells: Vec<CellPolynomial>,
     clip: f64,
 }
@@ -35,30 +42,43 @@ pub(crate) struct CentreDenoised {
 }
 
 impl LevelScore {
-    /// `coefficients`: features × m. Degrees that all cells leave at zero are not evaluated.
-    pub(crate) fn new(basis: LevelBasis, coefficients: &DMatrix<f64>) -> Self {
+    /// `correction`: features × m, on top of the cells' own denoisers if `own`. Degrees that all cells
+    /// leave at zero are not evaluated.
+    pub(crate) fn new(basis: &LevelBasis, correction: &DMatrix<f64>, own: bool) -> Self {
         let (cells, dim) = basis.partition().centres().shape();
-        let used = (0..coefficients.nrows()).rev().find(|&i| coefficients.row(i).iter().any(|&c| c != 0.0));
+        let used = (0..correction.nrows()).rev().find(|&i| correction.row(i).iter().any(|&c| c != 0.0));
         let degree = used.map_or(0, |feature| basis.hermite().order(feature / cells));
         let basis = LevelBasis::new(basis.partition().clone(), basis.bandwidth(), degree);
-        let coefficients = coefficients.rows(0, basis.len()).into_owned();
-        let clip = (dim as f64).sqrt() + 2.5;
+        let correction = Arc::new(correction.rows(0, basis.len()).into_owned());
+        let lowered = Arc::new((0..dim).map(|axis| basis.hermite().derivatives(axis)).collect());
+        Self::assemble(basis, correction, own, lowered)
+    }
+
+    fn assemble(
+        basis: LevelBasis,
+        correction: Arc<DMatrix<f64>>,
+        own: bool,
+        lowered: Arc<Vec<Vec<Option<(usize, f64)>>>>,
+    ) -> Self {
+        let (cells, dim) = basis.partition().centres().shape();
+        let mut coefficients = if own { basis.own_denoiser() } else { DMatrix::zeros(basis.len(), dim) };
+        coefficients += correction.as_ref();
         let polynomials = (0..cells)
             .map(|cell| {
                 let theta = DMatrix::from_fn(basis.hermite().len(), dim, |alpha, axis| {
                     coefficients[(alpha * cells + cell, axis)]
                 });
-                CellPolynomial::new(&basis, cell, theta)
+                CellPolynomial::new(&basis, cell, &theta, &lowered)
             })
             .collect();
-        Self { basis, coefficients, cells: polynomials, clip }
+        Self { basis, correction, own, lowered, cells: polynomials, clip: (dim as f64).sqrt() + 2.5 }
     }
 
-    /// The same coefficients at another bandwidth: cells and local coordinates follow it.
+    /// The same correction at another bandwidth: cells, their own denoisers and local coordinates
+    /// follow it.
     pub(crate) fn at_bandwidth(&self, bandwidth: f64) -> Self {
-        let partition = self.basis.partition().clone();
-        let basis = LevelBasis::new(partition, bandwidth, self.basis.hermite().degree());
-        Self::new(basis, &self.coefficients)
+        let basis = self.basis.at_bandwidth(bandwidth);
+        Self::assemble(basis, self.correction.clone(), self.own, self.lowered.clone())
     }
 
     pub(crate) fn basis(&self) -> &LevelBasis {
@@ -159,15 +179,20 @@ struct Evaluated {
 }
 
 impl CellPolynomial {
-    fn new(basis: &LevelBasis, cell: usize, theta: DMatrix<f64>) -> Self {
+    fn new(
+        basis: &LevelBasis,
+        cell: usize,
+        theta: &DMatrix<f64>,
+        lowered: &[Vec<Option<(usize, f64)>>],
+    ) -> Self {
         let (features, dim) = theta.shape();
         let scaling = &basis.frames()[cell].scaling;
         let mut coefficients = theta.clone().insert_column(dim, 0.0);
         let mut derivatives = Vec::with_capacity(dim);
-        for local_axis in 0..dim {
+        for (local_axis, lowered) in lowered.iter().enumerate() {
             let mut derivative = DMatrix::zeros(features, dim);
-            for (alpha, lowered) in basis.hermite().derivatives(local_axis).into_iter().enumerate() {
-                let Some((lower, factor)) = lowered else { continue };
+            for (alpha, lower) in lowered.iter().enumerate() {
+                let Some((lower, factor)) = *lower else { continue };
                 for axis in 0..dim {
                     derivative[(lower, axis)] += factor * theta[(alpha, axis)];
                     coefficients[(lower, dim)] += factor * theta[(alpha, axis)] * scaling[(local_axis, axis)];

@@ -1,8 +1,10 @@
+use std::borrow::Cow;
+
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
 
 use super::cell_mixture::CellMixture;
 use super::gaussian_mixture::GaussianMixture;
-use super::level_score::{CentreDenoised, LevelScore};
+use super::level_score::LevelScore;
 use super::model::{DifferentiableScore, GaussianLaw, ScoreModel};
 use crate::error::{Error, Result};
 use crate::partition::MixtureParameters;
@@ -61,7 +63,8 @@ impl ActiveSubspace {
 /// The learned score: at each fitted level a piecewise polynomial centre denoiser in the active
 /// subspace, and N(mean, σ₀² I) in the other directions.
 ///
-/// Between fitted levels the centre denoiser is interpolated linearly in log τ, so that a sampler
+/// Between fitted levels the cells' own denoisers are those of the level asked for, and what the
+/// polynomials add to them, in coordinates of that level, is interpolated linearly in log τ: a sampler
 /// may choose its own time grid. Coordinates are working units; [`DiffusionModel`] converts.
 ///
 /// [`DiffusionModel`]: crate::DiffusionModel
@@ -129,40 +132,26 @@ impl PiecewisePolynomialScore {
         Ok((above, below, ((high - log(level)) / (high - low)).clamp(0.0, 1.0)))
     }
 
-    /// What the polynomials of `level` say in the active subspace at the rows of `active` (n × m), and
-    /// its divergence if wanted; `None` where they say nothing.
-    fn polynomials(
-        &self,
-        level: NoiseLevel,
-        active: &DMatrix<f64>,
-        divergence: bool,
-    ) -> Result<Option<CentreDenoised>> {
+    /// The polynomials that speak at `level`, with their shares.
+    fn polynomials(&self, level: NoiseLevel) -> Result<Vec<(f64, Cow<'_, LevelScore>)>> {
         let (above, below, weight) = self.bracket(level)?;
-        let mut sum: Option<CentreDenoised> = None;
-        for (index, share) in [(above, 1.0 - weight), (below, weight)] {
-            let Some(score) = self.scores[index].as_ref().filter(|_| share > 0.0) else { continue };
-            let mut part = if divergence {
-                score.centre_and_divergence(active)?
-            } else {
-                CentreDenoised { centre: score.centre(active)?, divergence: DVector::zeros(0) }
-            };
-            part.centre *= share;
-            part.divergence *= share;
-            sum = Some(match sum {
-                Some(other) => CentreDenoised {
-                    centre: other.centre + part.centre,
-                    divergence: other.divergence + part.divergence,
-                },
-                None => part,
-            });
-        }
-        Ok(sum)
+        let bandwidth = level.bandwidth(self.component_std);
+        let shares = [(above, 1.0 - weight), (below, weight)];
+        let spoken = shares.into_iter().filter(|&(_, share)| share > 0.0).filter_map(|(index, share)| {
+            let score = self.scores[index].as_ref()?;
+            // A fitted level asked for itself is that level, whatever rounding makes of its bandwidth.
+            let score =
+                if share == 1.0 { Cow::Borrowed(score) } else { Cow::Owned(score.at_bandwidth(bandwidth)) };
+            Some((share, score))
+        });
+        Ok(spoken.collect())
     }
 
     /// One block of points: score ∇ log p = (Û − y/a)/(aτ²), and its divergence.
     fn block(
         &self,
         level: NoiseLevel,
+        polynomials: &[(f64, Cow<'_, LevelScore>)],
         points: DMatrixView<'_, f64>,
         mut score: DMatrixViewMut<'_, f64>,
         mut divergence: Option<&mut [f64]>,
@@ -170,8 +159,6 @@ impl PiecewisePolynomialScore {
         let signal = level.signal();
         let factor = 1.0 / (signal * level.bandwidth(self.component_std).powi(2));
         let scaled = points / signal;
-        let active = self.subspace.project(&scaled);
-        let polynomials = self.polynomials(level, &active, divergence.is_some())?;
         match &self.base {
             Some(base) => match divergence.as_deref_mut() {
                 Some(out) => base.score_and_divergence_into(level, points, score.as_view_mut(), out)?,
@@ -188,14 +175,24 @@ impl PiecewisePolynomialScore {
                 }
             }
         }
-        if let Some(polynomials) = polynomials {
-            score += polynomials.centre * self.subspace.axes.transpose() * factor;
-            if let Some(out) = divergence {
-                for (out, d) in out.iter_mut().zip(polynomials.divergence.iter()) {
-                    *out += factor / signal * d;
+        if polynomials.is_empty() {
+            return Ok(());
+        }
+        let active = self.subspace.project(&scaled);
+        let mut centre = DMatrix::zeros(active.nrows(), active.ncols());
+        for (share, polynomial) in polynomials {
+            match divergence.as_deref_mut() {
+                Some(out) => {
+                    let part = polynomial.centre_and_divergence(&active)?;
+                    centre += part.centre * *share;
+                    for (out, d) in out.iter_mut().zip(part.divergence.iter()) {
+                        *out += factor / signal * share * d;
+                    }
                 }
+                None => centre += polynomial.centre(&active)? * *share,
             }
         }
+        score += centre * self.subspace.axes.transpose() * factor;
         Ok(())
     }
 }
@@ -211,9 +208,10 @@ impl ScoreModel for PiecewisePolynomialScore {
         points: DMatrixView<'_, f64>,
         mut score: DMatrixViewMut<'_, f64>,
     ) -> Result<()> {
+        let polynomials = self.polynomials(level)?;
         for start in (0..points.nrows()).step_by(BLOCK) {
             let size = BLOCK.min(points.nrows() - start);
-            self.block(level, points.rows(start, size), score.rows_mut(start, size), None)?;
+            self.block(level, &polynomials, points.rows(start, size), score.rows_mut(start, size), None)?;
         }
         Ok(())
     }
@@ -240,10 +238,11 @@ impl DifferentiableScore for PiecewisePolynomialScore {
         mut score: DMatrixViewMut<'_, f64>,
         divergence: &mut [f64],
     ) -> Result<()> {
+        let polynomials = self.polynomials(level)?;
         for start in (0..points.nrows()).step_by(BLOCK) {
             let size = BLOCK.min(points.nrows() - start);
-            let out = &mut divergence[start..start + size];
-            self.block(level, points.rows(start, size), score.rows_mut(start, size), Some(out))?;
+            let (rows, out) = (points.rows(start, size), &mut divergence[start..start + size]);
+            self.block(level, &polynomials, rows, score.rows_mut(start, size), Some(out))?;
         }
         Ok(())
     }
