@@ -21,7 +21,13 @@ fn main() {
         for seed in 0..seeds {
             let mut rng = StdRng::seed_from_u64(1000 + seed);
             let rows = law.draw(n, &mut rng);
-            let learner = if paper { DiffusionLearner::paper() } else { DiffusionLearner::new() };
+            let learner = if paper {
+                DiffusionLearner::paper()
+            } else if args.iter().any(|a| a == "--plain") {
+                DiffusionLearner::new().with_partitioner(VoronoiPartitioner::soft())
+            } else {
+                DiffusionLearner::new()
+            };
             let learner = if known { learner.with_component_std(s0) } else { learner };
             let t = Instant::now();
             let model = learner.fit(&rows, &mut rng).unwrap();

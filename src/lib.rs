@@ -23,8 +23,9 @@ pub use learner::{
     Statistics, Units, Work,
 };
 pub use partition::{
-    CentreEstimates, CentreMixture, GaussianCells, LocalFrame, Partition, Partitioner, SingleCell,
-    VoronoiCells, VoronoiPartitioner,
+    CentreEstimates, CrossFittedMixture, FoldedSample, GaussianCells, GaussianPartitioner, IsotropicRest,
+    LocalFrame, MixtureParameters, Partition, Partitioner, SingleCell, TriedCells, VoronoiCells,
+    VoronoiPartitioner,
 };
 pub use process::{
     CosineBeta, DataScale, Geometric, Karras, LinearBeta, NoiseLevel, NoiseLevels, NoiseSchedule,

@@ -36,7 +36,9 @@ impl<'a> From<&'a DMatrix<f64>> for Columns<'a> {
 /// out += aᵀb, for columns of equal length.
 ///
 /// The transpose is a strided view, which `gemm` reads at full speed; nalgebra's transposing products
-/// are an order of magnitude slower, and its small products do not take such views.
+/// are an order of magnitude slower. Small products are summed here, because those of nalgebra 0.35
+/// read past the end of a left factor whose rows are strided (`axcpy_uninit` takes the length of
+/// the underlying slice for that of the vector).
 pub(crate) fn add_transposed_product(a: Columns<'_>, b: Columns<'_>, out: &mut DMatrix<f64>) {
     if a.n > SMALL && a.count > SMALL && b.count > SMALL {
         let left = DMatrixView::from_slice_with_strides_generic(

@@ -22,3 +22,17 @@ pub(crate) fn map_blocks<T: Send>(
     let results: Vec<Result<T>> = blocks.map(|index| work(block_rows(index))).collect();
     results.into_iter().collect()
 }
+
+/// Applies `work` to every item and returns the results in order.
+pub(crate) fn map_each_mut<T: Send, R: Send>(
+    items: &mut [T],
+    work: impl Fn(&mut T) -> R + Sync + Send,
+) -> Vec<R> {
+    #[cfg(feature = "rayon")]
+    {
+        use rayon::prelude::*;
+        items.par_iter_mut().map(work).collect()
+    }
+    #[cfg(not(feature = "rayon"))]
+    items.iter_mut().map(work).collect()
+}

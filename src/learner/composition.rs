@@ -7,7 +7,7 @@ use super::model::DiffusionModel;
 use super::observer::FitObserver;
 use super::rows::Rows;
 use crate::error::{Error, Result};
-use crate::partition::{Partitioner, VoronoiPartitioner};
+use crate::partition::{GaussianPartitioner, Partitioner, VoronoiPartitioner};
 use crate::process::{Geometric, NoiseSchedule};
 use crate::regression::{PolynomialRegression, RegressionTarget};
 use crate::sampler::{Ddpm, Sampler};
@@ -52,7 +52,7 @@ impl DiffusionLearner {
     pub fn new() -> Self {
         Self {
             schedule: Arc::new(Geometric::default()),
-            partitioner: Arc::new(VoronoiPartitioner::soft()),
+            partitioner: Arc::new(GaussianPartitioner),
             regression: PolynomialRegression::default(),
             sampler: Arc::new(Ddpm::default()),
             component_std: None,

@@ -1,32 +1,23 @@
 use std::sync::Arc;
 
-use nalgebra::DMatrix;
-use rand_distr::{Distribution, StandardNormal};
-
 use super::composition::DiffusionLearner;
+use super::correction::{correct_base, correction_tasks};
 use super::geometry::Geometry;
+use super::induction::Induction;
 use super::model::DiffusionModel;
+use super::moments::Moments;
 use super::pass::{Pass, RegressionTask, Task};
-use super::report::{FitReport, LevelReport, Work};
+use super::report::{FitReport, LevelReport};
 use super::statistics::{Statistics, Sums};
-use super::streams::stream;
 use super::warning::FitWarning;
 use crate::error::{Error, Result};
-use crate::partition::{CentreEstimates, GaussianCells, Partition};
-use crate::process::{NoiseLevel, NoiseLevels};
-use crate::regression::{
-    HermiteMoments, LevelBasis, NormalEquations, RegressionTarget, RidgeFit, SmoothingBasis, fit_ridge,
-};
+use crate::partition::Partition;
+use crate::process::NoiseLevels;
+use crate::regression::NormalEquations;
 use crate::score::{LevelScore, PiecewisePolynomialScore};
 
-/// Purposes of streams: one a level.
-const PARTITION_STREAM: u64 = 1 << 33;
-const ESTIMATE_STREAM: u64 = 1 << 34;
-/// One cell stays a candidate while the level before had this many cells or fewer.
-const FEW_CELLS: usize = 6;
-/// Below this share of σ₀ as noise a level keeps the coefficients of the level before: selection by
-/// held-out loss turns erratic there, while the denoiser hardly changes.
-const REUSE_BELOW: f64 = 0.4;
+/// A quietest level whose bandwidth exceeds σ₀ by this factor still blurs the data.
+const BLURRED: f64 = 1.5;
 
 /// A fit under way: a sequence of passes over the rows, without input or output of its own.
 ///
@@ -54,45 +45,35 @@ pub struct Fit {
     learner: DiffusionLearner,
     seed: u64,
     next: Option<Pass>,
-    passes: usize,
-    state: Option<State>,
+    state: State,
     report: FitReport,
 }
 
-/// What is known from the first pass on.
+/// What is known so far.
 #[derive(Debug, Clone)]
-struct State {
-    geometry: Arc<Geometry>,
-    levels: NoiseLevels,
-    smoothing: Arc<SmoothingBasis>,
-    /// Hermite moments, one a fold; empty until the second pass.
-    moments: Vec<HermiteMoments>,
-    /// The scores of the levels done, noisiest first.
-    scores: Vec<LevelScore>,
+enum State {
+    /// Nothing.
+    Start,
+    /// Units and noise levels; levels are learned one after the other, each with cells of its own.
+    Induction(Arc<Geometry>, NoiseLevels, Box<Induction>),
+    /// Units, noise levels and a base mixture, whose score is corrected at all levels together.
+    Correction(Arc<Geometry>, NoiseLevels),
+    /// Everything.
+    Done(Arc<Geometry>, NoiseLevels, Scores),
 }
 
-/// A candidate partition fitted to a level.
-struct Fitted {
-    basis: LevelBasis,
-    ridge: RidgeFit,
-    /// Held-out losses with and without polynomials, up to the same constant.
-    loss: f64,
-    own_loss: f64,
+/// The scores of all levels and the cells that name the parts of the law.
+#[derive(Debug, Clone)]
+struct Scores {
+    by_level: Vec<Option<LevelScore>>,
+    cells: Arc<dyn Partition>,
 }
 
 impl Fit {
     pub(crate) fn new(learner: DiffusionLearner, seed: u64) -> Self {
-        let report = FitReport {
-            levels: Vec::new(),
-            n_rows: 0,
-            dim: 0,
-            active_dim: 0,
-            component_std: 0.0,
-            passes: 0,
-            warnings: Vec::new(),
-        };
+        let report = FitReport::default();
         let first = Pass { number: 0, seed, task: Task::Moments };
-        Self { learner, seed, next: Some(first), passes: 0, state: None, report }
+        Self { learner, seed, next: Some(first), state: State::Start, report }
     }
 
     /// The pass to run next over all rows; `None` when the fit is complete.
@@ -101,64 +82,68 @@ impl Fit {
     }
 
     /// Takes in the sums of the pass over all rows. Returns the levels that it completed: none, one,
-    /// or several at once.
+    /// or several at once. After an error the fit still waits for the same pass.
     ///
     /// # Errors
     /// [`Error::IncompletePass`] or [`Error::ForeignStatistics`] when `sums` are not those of
     /// [`next_pass`](Self::next_pass) over all rows, [`Error::NoRows`] when there are none, and
     /// errors of the parts: schedule, partitioner, cells.
     pub fn absorb(&mut self, sums: Statistics) -> Result<&[LevelReport]> {
-        let Some(pass) = self.next.take() else {
-            return Err(Error::ForeignStatistics { pass: self.passes, foreign: sums.pass().unwrap_or(0) });
+        let foreign = sums.pass();
+        let pass = match (self.next.clone(), foreign) {
+            (Some(pass), None) => pass,
+            (Some(pass), Some(number)) if number == pass.number => pass,
+            (_, foreign) => {
+                let foreign = foreign.unwrap_or(0);
+                return Err(Error::ForeignStatistics { pass: self.report.passes, foreign });
+            }
         };
+        let expected = (pass.number > 0).then_some(self.report.n_rows);
+        let (total, n_rows) = sums.total(expected, &pass)?;
         let done = self.report.levels.len();
-        let outcome = self.absorb_into(&pass, sums);
-        if outcome.is_err() {
-            self.next = Some(pass);
-        }
-        outcome?;
+        let mut advanced = self.clone();
+        advanced.advance(&pass, total, n_rows)?;
+        *self = advanced;
         Ok(&self.report.levels[done..])
     }
 
-    fn absorb_into(&mut self, pass: &Pass, sums: Statistics) -> Result<()> {
-        if let Some(foreign) = sums.pass().filter(|&p| p != pass.number) {
-            return Err(Error::ForeignStatistics { pass: pass.number, foreign });
-        }
-        let expected = self.state.as_ref().map(|_| self.report.n_rows);
-        let (total, n_rows) = sums.total(expected, pass)?;
-        self.passes = pass.number + 1;
-        self.report.passes = self.passes;
+    /// One step: from the sums of `pass` to the next pass or the end.
+    fn advance(&mut self, pass: &Pass, total: Sums, n_rows: u64) -> Result<()> {
+        self.report.passes = pass.number + 1;
         self.report.n_rows = n_rows;
-        match (total, &pass.task) {
-            (Sums::Moments(moments), _) => {
-                let state = self.begin(&moments, n_rows)?;
-                let task = Task::Smoothing(state.geometry.clone(), state.smoothing.clone());
-                self.state = Some(state);
-                self.next = Some(self.pass(task));
-                Ok(())
+        let state = std::mem::replace(&mut self.state, State::Start);
+        match (state, total, &pass.task) {
+            (State::Start, Sums::Moments(moments), _) => self.begin(&moments),
+            (State::Induction(geometry, levels, mut induction), Sums::Smoothing(moments), _) => {
+                induction.absorb_moments(moments);
+                self.induct(geometry, levels, induction)
             }
-            (Sums::Smoothing(moments), _) => {
-                if let Some(state) = &mut self.state {
-                    state.moments = moments;
+            (
+                State::Induction(geometry, levels, mut induction),
+                Sums::Regression(sums),
+                Task::Regression(_, tasks),
+            ) => {
+                for task in tasks {
+                    induction.choose_cells(task, sums.clone(), n_rows, &mut self.report.levels)?;
                 }
-                self.descend()
+                self.induct(geometry, levels, induction)
             }
-            (Sums::Regression(sums), Task::Regression(_, task)) => {
-                self.choose_cells(task, sums)?;
-                self.descend()
+            (State::Correction(geometry, levels), Sums::Regression(sums), Task::Regression(_, tasks)) => {
+                self.correct(geometry, levels, tasks, sums)
             }
-            (Sums::Regression(_), _) => Ok(()),
+            _ => Err(Error::ForeignStatistics { pass: pass.number, foreign: pass.number }),
         }
     }
 
-    fn pass(&self, task: Task) -> Pass {
-        Pass { number: self.passes, seed: self.seed, task }
+    fn set_next(&mut self, task: Task) {
+        self.next = Some(Pass { number: self.report.passes, seed: self.seed, task });
     }
 
-    /// Units, active subspace, noise levels.
-    fn begin(&mut self, moments: &super::moments::Moments, n_rows: u64) -> Result<State> {
+    /// Units, active subspace, base mixture and noise levels from the moments.
+    fn begin(&mut self, moments: &Moments) -> Result<()> {
         let warnings = &mut self.report.warnings;
-        let geometry = Geometry::new(moments, n_rows, self.learner.component_std, warnings)?;
+        let (given_std, partitioner) = (self.learner.component_std, self.learner.partitioner.as_ref());
+        let geometry = Geometry::new(moments, self.report.n_rows, given_std, partitioner, warnings)?;
         let scale = geometry.scale();
         let levels = self.learner.schedule.levels(scale)?;
         let ratio = levels.noisiest().noise_to_signal() / scale.data_std;
@@ -166,202 +151,73 @@ impl Fit {
             warnings.push(FitWarning::NoisiestNotGaussian { ratio });
         }
         let bandwidth = levels.quietest().bandwidth(scale.component_std);
-        if bandwidth > 1.5 * scale.component_std {
+        if bandwidth > BLURRED * scale.component_std {
             let component_std = scale.component_std;
             warnings.push(FitWarning::QuietestAboveComponent { bandwidth, component_std });
         }
         self.report.dim = geometry.covariance.nrows();
         self.report.active_dim = geometry.active_dim();
         self.report.component_std = geometry.component_std;
-        let degree = self.learner.regression.single_cell_degree(geometry.active_dim());
-        let centre = nalgebra::DVector::zeros(geometry.active_dim());
-        let smoothing = SmoothingBasis::new(centre, geometry.variances.clone(), degree);
-        Ok(State {
-            geometry: Arc::new(geometry),
-            levels,
-            smoothing: Arc::new(smoothing),
-            moments: Vec::new(),
-            scores: Vec::new(),
-        })
-    }
-
-    /// The paper's induction over noise levels, noisiest first: the score of the level before says
-    /// where the centres are, a partition of space follows from them, and a regression in its cells
-    /// gives the score of this level. Runs until a level needs a pass over the rows, or all are done.
-    fn descend(&mut self) -> Result<()> {
-        let Some(mut state) = self.state.take() else { return Ok(()) };
-        self.next = None;
-        while let Some(&level) = state.levels.get(state.scores.len()) {
-            if let Some(score) = state.reused(level) {
-                let before = self.report.levels.last().cloned();
-                self.report.levels.extend(before.map(|report| state.reused_report(report, level)));
-                state.scores.push(score);
-                continue;
-            }
-            let candidates = self.candidates(&state, level)?;
-            if candidates.is_empty() {
-                let fitted = self.single_cell(&state, level)?;
-                self.complete_level(&mut state, level, fitted, 1, 0);
-            } else {
-                let task = self.regression_task(&state, level, candidates);
-                self.next = Some(self.pass(Task::Regression(state.geometry.clone(), task)));
-                break;
-            }
+        let geometry = Arc::new(geometry);
+        if let Some(base) = &geometry.base {
+            self.report.cell_path = base.tried.clone();
+            let tasks = correction_tasks(&self.learner, &geometry, base, &levels)?;
+            self.set_next(Task::Regression(geometry.clone(), tasks));
+            self.state = State::Correction(geometry, levels);
+        } else {
+            let induction = Induction::new(self.learner.clone(), self.seed, geometry.clone(), levels.clone());
+            self.set_next(Task::Smoothing(geometry.clone(), induction.smoothing()));
+            self.state = State::Induction(geometry, levels, Box::new(induction));
         }
-        self.state = Some(state);
         Ok(())
     }
 
-    /// Where the centres are, by the score of the level before, and the cells that follow from it.
-    fn candidates(&self, state: &State, level: NoiseLevel) -> Result<Vec<Arc<dyn Partition>>> {
-        let index = state.scores.len();
-        let rows = &state.geometry.subsample;
-        let estimates = match state.scores.last() {
-            Some(previous) => {
-                let noise = state.levels[index - 1].noise_to_signal();
-                let mut rng = stream(self.seed, ESTIMATE_STREAM, index as u64);
-                let noised = rows.rows.map(|x| {
-                    let z: f64 = StandardNormal.sample(&mut rng);
-                    x + noise * z
-                });
-                previous.centre(&noised)?
-            }
-            None => rows.rows.clone(),
-        };
-        let bandwidth = level.bandwidth(state.geometry.component_std);
-        let seen =
-            CentreEstimates::new(level, bandwidth, rows.rows.as_view(), estimates.as_view(), &rows.weights);
-        let seen = match state.scores.last() {
-            Some(previous) => seen.with_previous(previous.basis().partition()),
-            None => seen,
-        };
-        let mut rng = stream(self.seed, PARTITION_STREAM, index as u64);
-        let mut candidates = self.learner.partitioner.candidates(&seen, &mut rng)?;
-        let clean_row = self.learner.regression.target() == RegressionTarget::CleanRow;
-        if clean_row && candidates.iter().any(|cells| !cells.is_smooth()) {
-            return Err(Error::IncompatibleParts {
-                first: "hard cells",
-                second: "the clean-row target",
-                reason: "it needs the derivative of the features, which hard cells do not have",
-            });
-        }
-        candidates.retain(|cells| cells.centres().nrows() > 0);
-        let before = state.scores.last().map_or(1, |s| s.basis().cells());
-        if !candidates.is_empty() && before <= FEW_CELLS {
-            candidates.push(state.one_cell());
-        }
-        Ok(candidates)
-    }
-
-    fn regression_task(
-        &self,
-        state: &State,
-        level: NoiseLevel,
-        candidates: Vec<Arc<dyn Partition>>,
-    ) -> RegressionTask {
-        let dim = state.geometry.active_dim();
-        let bandwidth = level.bandwidth(state.geometry.component_std);
-        let regression = &self.learner.regression;
-        let bases = candidates.into_iter().map(|cells| {
-            let degree = match cells.centres().nrows() {
-                1 => regression.single_cell_degree(dim),
-                k => regression.degree_in_cells(k, dim),
-            };
-            LevelBasis::new(cells, bandwidth, degree)
-        });
-        RegressionTask {
-            index: state.scores.len(),
-            noise: level.noise_to_signal(),
-            target: regression.target(),
-            draws: if dim <= 2 { 8 } else { 4 },
-            candidates: bases.collect(),
-        }
-    }
-
-    /// The score of one cell with infinitely many draws.
-    fn single_cell(&self, state: &State, level: NoiseLevel) -> Result<Fitted> {
-        let geometry = &state.geometry;
-        let dim = geometry.active_dim();
-        let bandwidth = level.bandwidth(geometry.component_std);
-        let degree = self.learner.regression.single_cell_degree(dim);
-        let basis = LevelBasis::new(state.one_cell(), bandwidth, degree);
-        let equations = state.moments.iter().map(|fold| {
-            state.smoothing.normal_equations(fold, geometry.component_std, level.noise_to_signal())
-        });
-        self.fitted(basis, equations.collect())
-    }
-
-    /// The best coefficients for one partition and its held-out losses.
-    fn fitted(&self, basis: LevelBasis, folds: Vec<NormalEquations>) -> Result<Fitted> {
-        let own = basis.own_denoiser();
-        let weight: f64 = folds.iter().map(|fold| fold.weight).sum();
-        let own_loss = folds.iter().map(|fold| fold.loss(&own)).sum::<f64>() / weight;
-        let residuals: Vec<NormalEquations> = folds.into_iter().map(|fold| fold.residual(&own)).collect();
-        let ridge = fit_ridge(&residuals, &basis.orders(), self.learner.regression.ridge())?;
-        Ok(Fitted { loss: own_loss + ridge.held_out_loss, own_loss, basis, ridge })
-    }
-
-    /// The candidate partition of lowest held-out loss becomes the level's score.
-    fn choose_cells(&mut self, task: &RegressionTask, sums: Vec<Vec<NormalEquations>>) -> Result<()> {
-        let Some(mut state) = self.state.take() else { return Ok(()) };
-        let component_std = state.geometry.component_std;
-        let n_candidates = task.candidates.len();
-        let mut best: Option<(f64, Fitted)> = None;
-        let mut updates = 0;
-        for (basis, mut folds) in task.candidates.iter().zip(sums) {
-            for fold in &mut folds {
-                basis.complete(task.target, component_std, fold);
-                fold.scale(1.0 / task.draws as f64);
-            }
-            updates += (basis.len() * basis.len() * task.draws) as u64 * self.report.n_rows;
-            let fitted = self.fitted(basis.clone(), folds)?;
-            // Warm starts have seen the held-out rows too; each coordinate of a centre costs σ₀²/n.
-            let seen = (basis.cells() * state.geometry.active_dim()) as f64;
-            let criterion = fitted.loss + seen * component_std * component_std / state.geometry.weight;
-            if best.as_ref().is_none_or(|b| criterion < b.0) {
-                best = Some((criterion, fitted));
-            }
-        }
-        let level = state.levels[state.scores.len()];
-        if let Some((_, mut fitted)) = best {
-            if fitted.basis.cells() == 1 {
-                // Against the other candidates it stood with the same draws; now it gets all of them.
-                fitted = self.single_cell(&state, level)?;
-            }
-            self.complete_level(&mut state, level, fitted, n_candidates, updates);
-        }
-        self.state = Some(state);
-        Ok(())
-    }
-
-    fn complete_level(
+    /// Level after level until rows are needed again, or all levels are done.
+    fn induct(
         &mut self,
-        state: &mut State,
-        level: NoiseLevel,
-        fitted: Fitted,
-        candidates: usize,
-        gram_updates: u64,
-    ) {
-        let variance = state.geometry.centre_variances().sum();
-        let share = |loss: f64| if variance > 0.0 { 1.0 + loss / variance } else { 0.0 };
-        self.report.levels.push(LevelReport {
-            index: state.scores.len(),
-            n_levels: state.levels.len(),
-            level,
-            bandwidth: fitted.basis.bandwidth(),
-            n_cells: fitted.basis.cells(),
-            degree: fitted.ridge.degree,
-            held_out_loss: share(fitted.loss),
-            mixture_loss: share(fitted.own_loss),
-            candidates,
-            work: Work { gram_updates, solves: fitted.ridge.solves as u64 },
-        });
-        state.scores.push(fitted.into_score());
+        geometry: Arc<Geometry>,
+        levels: NoiseLevels,
+        mut induction: Box<Induction>,
+    ) -> Result<()> {
+        if let Some(task) = induction.descend(&mut self.report.levels)? {
+            self.set_next(Task::Regression(geometry.clone(), vec![task]));
+            self.state = State::Induction(geometry, levels, induction);
+            return Ok(());
+        }
+        let scores = induction.into_scores();
+        let cells = scores.last().map(|score| score.basis().partition().clone()).ok_or(Error::NoLevels)?;
+        let by_level = scores.into_iter().map(Some).collect();
+        self.next = None;
+        self.state = State::Done(geometry, levels, Scores { by_level, cells });
+        Ok(())
+    }
+
+    /// Polynomials on what the base leaves over, at all levels.
+    fn correct(
+        &mut self,
+        geometry: Arc<Geometry>,
+        levels: NoiseLevels,
+        tasks: &[RegressionTask],
+        sums: Vec<Vec<NormalEquations>>,
+    ) -> Result<()> {
+        let Some(base) = &geometry.base else { return Err(Error::NoLevels) };
+        let cells = base.cells.clone();
+        let (by_level, reports) =
+            correct_base(&self.learner, &geometry, &levels, tasks, sums, self.report.n_rows)?;
+        self.report.levels = reports;
+        self.next = None;
+        self.state = State::Done(geometry, levels, Scores { by_level, cells });
+        Ok(())
     }
 
     /// The noise levels, once the first pass has chosen them.
     pub fn levels(&self) -> Option<&NoiseLevels> {
-        self.state.as_ref().map(|state| &state.levels)
+        match &self.state {
+            State::Start => None,
+            State::Induction(_, levels, _) | State::Correction(_, levels) | State::Done(_, levels, _) => {
+                Some(levels)
+            }
+        }
     }
 
     /// What was done so far.
@@ -374,52 +230,19 @@ impl Fit {
     /// # Errors
     /// [`Error::IncompletePass`] while a pass is still to be absorbed.
     pub fn finish(self) -> Result<DiffusionModel> {
-        let (None, Some(state)) = (&self.next, self.state) else {
-            return Err(Error::IncompletePass { pass: self.passes, expected: self.report.n_rows, found: 0 });
+        let State::Done(geometry, levels, scores) = self.state else {
+            let (pass, expected) = (self.report.passes, self.report.n_rows);
+            return Err(Error::IncompletePass { pass, expected, found: 0 });
         };
-        let geometry = Arc::unwrap_or_clone(state.geometry);
+        let geometry = Arc::unwrap_or_clone(geometry);
         let score = PiecewisePolynomialScore::new(
             geometry.subspace,
             geometry.covariance,
             geometry.component_std,
-            state.levels,
-            state.scores,
+            levels,
+            geometry.base.map(|base| base.mixture),
+            scores.by_level,
         );
-        DiffusionModel::new(score, geometry.units, self.learner.sampler, self.report)
-    }
-}
-
-impl State {
-    /// The Gaussian of all rows as one cell.
-    fn one_cell(&self) -> Arc<dyn Partition> {
-        let centre = nalgebra::DVector::zeros(self.geometry.active_dim());
-        Arc::new(GaussianCells::axis_aligned(&centre, self.geometry.centre_variances()))
-    }
-
-    /// The score of the level before at the bandwidth of `level`, where that is good enough.
-    fn reused(&self, level: NoiseLevel) -> Option<LevelScore> {
-        let previous = self.scores.last()?;
-        let quiet = level.noise_to_signal() < REUSE_BELOW * self.geometry.component_std;
-        (quiet && previous.basis().cells() > 1)
-            .then(|| previous.at_bandwidth(level.bandwidth(self.geometry.component_std)))
-    }
-
-    fn reused_report(&self, before: LevelReport, level: NoiseLevel) -> LevelReport {
-        let bandwidth = level.bandwidth(self.geometry.component_std);
-        LevelReport {
-            index: before.index + 1,
-            level,
-            bandwidth,
-            candidates: 0,
-            work: Work::default(),
-            ..before
-        }
-    }
-}
-
-impl Fitted {
-    fn into_score(self) -> LevelScore {
-        let coefficients: DMatrix<f64> = self.basis.own_denoiser() + self.ridge.correction;
-        LevelScore::new(self.basis, &coefficients)
+        DiffusionModel::new(score, scores.cells, geometry.units, self.learner.sampler, self.report)
     }
 }

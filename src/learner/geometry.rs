@@ -1,18 +1,24 @@
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 
+use super::base::{Base, RestCoordinates, smallest_std};
 use super::component_std::estimate_component_std;
 use super::moments::Moments;
-use super::rows::Block;
 use super::units::Units;
 use super::warning::FitWarning;
 use crate::error::{Error, Result};
+use crate::partition::{FoldedSample, IsotropicRest, Partitioner};
 use crate::process::DataScale;
 use crate::score::ActiveSubspace;
 
 /// Directions with less than this share of the largest standard deviation count as degenerate.
 const DEGENERATE: f64 = 1e-7;
+/// A flat bottom has this many directions at least.
+const SMALLEST_BOTTOM: usize = 5;
+/// Standard errors within which a flat bottom's kurtosis has to be a Gaussian's.
+const KURTOSIS_ERRORS: f64 = 2.5;
 
-/// What the first pass tells about the data: units, σ₀, and the directions worth learning.
+/// What the first pass tells about the data: units, σ₀, the directions worth learning, and the base
+/// mixture where the partitioner finds one.
 #[derive(Debug, Clone)]
 pub(crate) struct Geometry {
     pub(crate) units: Units,
@@ -24,17 +30,19 @@ pub(crate) struct Geometry {
     pub(crate) covariance: DMatrix<f64>,
     pub(crate) component_std: f64,
     /// Bounded subsample in active coordinates, in random order.
-    pub(crate) subsample: Block,
+    pub(crate) subsample: FoldedSample,
+    pub(crate) base: Option<Base>,
     /// Σ w over all rows.
     pub(crate) weight: f64,
 }
 
 impl Geometry {
-    /// Units, component std and active subspace from the moments of `n_rows` rows.
+    /// Units, component std, active subspace and base from the moments of `n_rows` rows.
     pub(crate) fn new(
         moments: &Moments,
         n_rows: u64,
         given_std: Option<f64>,
+        partitioner: &dyn Partitioner,
         warnings: &mut Vec<FitWarning>,
     ) -> Result<Self> {
         if moments.weight <= 0.0 {
@@ -47,38 +55,49 @@ impl Geometry {
             moments.scatter[(i, j)] / moments.weight / (scale[i] * scale[j])
         });
         let raw = moments.subsample();
-        let working = units.to_working(&raw.rows);
+        let working = FoldedSample { rows: units.to_working(&raw.rows), ..raw };
 
-        let eigen = SymmetricEigen::new(covariance.clone());
-        let largest = eigen.eigenvalues.max();
-        if largest <= 0.0 {
-            return Err(Error::NoVariation);
+        let spectrum = Spectrum::new(&covariance)?;
+        let smallest = spectrum.variances.min().max(0.0);
+        let relative_std = (smallest / spectrum.variances.max()).sqrt();
+        if relative_std < DEGENERATE {
+            warnings.push(FitWarning::DegenerateDirection { relative_std });
         }
-        let smallest_std = (eigen.eigenvalues.min().max(0.0) / largest).sqrt();
-        if smallest_std < DEGENERATE {
-            warnings.push(FitWarning::DegenerateDirection { relative_std: smallest_std });
+        let given_std = given_std.map(|std| std / scale[0]);
+        if let Some(component_std) = given_std.filter(|std| std * std > 1.1 * smallest) {
+            warnings.push(FitWarning::ComponentStdTooLarge { component_std, smallest_std: smallest.sqrt() });
         }
-        let component_std = match given_std {
-            Some(std) => std / scale[0],
-            None => estimate_component_std(&working, &raw.weights)?,
+
+        let mut split = match given_std {
+            Some(std) => spectrum.split_at_noise(std, n_rows),
+            None => spectrum.split_flat_bottom(&working, n_rows),
         };
-        if component_std * component_std > 1.1 * eigen.eigenvalues.min().max(0.0) {
-            let smallest_std = eigen.eigenvalues.min().max(0.0).sqrt();
-            warnings.push(FitWarning::ComponentStdTooLarge { component_std, smallest_std });
-        }
-        let active = active_axes(&eigen.eigenvalues, component_std, n_rows);
-        let subspace = ActiveSubspace {
-            mean: DVector::zeros(std.len()),
-            axes: eigen.eigenvectors.select_columns(&active),
+        let sample = split.project(&working);
+        let found = partitioner.mixture(&sample)?;
+        let (component_std, base) = match found {
+            Some(found) => {
+                let least = smallest_std(&found).min(split.rest_std());
+                let component_std = given_std.unwrap_or(least);
+                let rest = split.rest_coordinates(&working, &sample);
+                (component_std, Some(Base::new(found, &split.active, &rest, component_std)?))
+            }
+            None => {
+                let component_std = match given_std {
+                    Some(std) => std,
+                    None => estimate_component_std(&working.rows, &working.weights)?,
+                };
+                split = spectrum.split_at_noise(component_std, n_rows);
+                (component_std, None)
+            }
         };
-        let subsample = Block { rows: subspace.project(&working), weights: raw.weights };
         Ok(Self {
             units,
-            variances: eigen.eigenvalues.select_rows(&active),
-            subspace,
+            variances: split.variances.clone(),
+            subsample: split.project(&working),
+            subspace: ActiveSubspace { mean: DVector::zeros(std.len()), axes: split.active },
             covariance,
             component_std,
-            subsample,
+            base,
             weight: moments.weight,
         })
     }
@@ -103,12 +122,110 @@ impl Geometry {
     }
 }
 
-/// Directions whose variance exceeds what n rows of N(0, σ₀² I) would show: above the edge of the
-/// Marchenko-Pastur law, σ₀²(1 + √(d/n))², by three standard errors of a variance. One at least.
-fn active_axes(eigenvalues: &DVector<f64>, component_std: f64, n_rows: u64) -> Vec<usize> {
-    let (d, n) = (eigenvalues.len() as f64, n_rows as f64);
-    let edge = (1.0 + (d / n).sqrt()).powi(2) + 3.0 * (2.0 / n).sqrt();
-    let threshold = component_std * component_std * edge;
-    let active: Vec<usize> = (0..eigenvalues.len()).filter(|&i| eigenvalues[i] > threshold).collect();
-    if active.is_empty() { vec![eigenvalues.imax()] } else { active }
+/// Principal directions of the data, by rising variance.
+struct Spectrum {
+    variances: DVector<f64>,
+    /// d × d.
+    axes: DMatrix<f64>,
+}
+
+/// The active directions, and the rest in which every component has one known variance.
+struct Split {
+    /// d × m.
+    active: DMatrix<f64>,
+    variances: DVector<f64>,
+    /// d × (d − m).
+    rest: DMatrix<f64>,
+    isotropic: IsotropicRest,
+}
+
+impl Spectrum {
+    /// # Errors
+    /// [`Error::NoVariation`] when no direction varies.
+    fn new(covariance: &DMatrix<f64>) -> Result<Self> {
+        let eigen = SymmetricEigen::new(covariance.clone());
+        let mut order: Vec<usize> = (0..covariance.nrows()).collect();
+        order.sort_by(|&a, &b| eigen.eigenvalues[a].total_cmp(&eigen.eigenvalues[b]));
+        let spectrum = Self {
+            variances: eigen.eigenvalues.select_rows(&order),
+            axes: eigen.eigenvectors.select_columns(&order),
+        };
+        if spectrum.variances.max() > 0.0 { Ok(spectrum) } else { Err(Error::NoVariation) }
+    }
+
+    /// The lowest `rest` directions apart from the others.
+    fn split(&self, rest: usize, isotropic: IsotropicRest) -> Split {
+        let dim = self.variances.len();
+        Split {
+            active: self.axes.columns(rest, dim - rest).into_owned(),
+            variances: self.variances.rows(rest, dim - rest).into_owned(),
+            rest: self.axes.columns(0, rest).into_owned(),
+            isotropic,
+        }
+    }
+
+    /// Active are the directions whose variance exceeds what n rows of N(0, σ₀² I) would show: above
+    /// the edge of the Marchenko-Pastur law, σ₀²(1 + √(d/n))², by three standard errors of a
+    /// variance. One at least.
+    fn split_at_noise(&self, component_std: f64, n_rows: u64) -> Split {
+        let (d, n) = (self.variances.len(), n_rows as f64);
+        let edge = (1.0 + (d as f64 / n).sqrt()).powi(2) + 3.0 * (2.0 / n).sqrt();
+        let variance = component_std * component_std;
+        let rest = self.variances.iter().filter(|&&v| v <= variance * edge).count().min(d - 1);
+        self.split(rest, IsotropicRest { count: f64::INFINITY, variance })
+    }
+
+    /// Apart are the lowest directions whose variances are equal by a likelihood-ratio test of
+    /// sphericity and whose rows have a Gaussian's kurtosis (Mardia 1970); five at least, or none.
+    fn split_flat_bottom(&self, sample: &FoldedSample, n_rows: u64) -> Split {
+        let (d, n) = (self.variances.len(), n_rows as f64);
+        let logs = self.variances.map(|v| v.max(f64::MIN_POSITIVE).ln());
+        for size in (SMALLEST_BOTTOM..d).rev() {
+            let q = size as f64;
+            let bottom = logs.rows(0, size);
+            let mean = bottom.mean();
+            let spread: f64 = bottom.iter().map(|l| (l - mean).powi(2)).sum();
+            if n / 2.0 * spread <= (q - 1.0) * (q + 2.0) {
+                let variance = self.variances.rows(0, size).mean();
+                let rows = &sample.rows * self.axes.columns(0, size);
+                let fourth = rows.row_iter().map(|row| (row.norm_squared() / variance).powi(2)).sum::<f64>()
+                    / rows.nrows() as f64;
+                let std_error = (8.0 * q * (q + 2.0) / rows.nrows() as f64).sqrt();
+                if (fourth - q * (q + 2.0)).abs() < KURTOSIS_ERRORS * std_error {
+                    return self.split(size, IsotropicRest { count: q, variance });
+                }
+                break;
+            }
+        }
+        self.split(0, IsotropicRest::NONE)
+    }
+}
+
+impl Split {
+    /// The sample in active coordinates.
+    fn project(&self, working: &FoldedSample) -> FoldedSample {
+        FoldedSample {
+            rows: &working.rows * &self.active,
+            weights: working.weights.clone(),
+            folds: working.folds.clone(),
+            n_folds: working.n_folds,
+            rest: self.isotropic,
+        }
+    }
+
+    /// Standard deviation along the rest; infinite when there is none.
+    fn rest_std(&self) -> f64 {
+        if self.rest.ncols() > 0 { self.isotropic.variance.sqrt() } else { f64::INFINITY }
+    }
+
+    fn rest_coordinates<'a>(&self, working: &FoldedSample, sample: &'a FoldedSample) -> RestCoordinates<'a> {
+        RestCoordinates {
+            axes: self.rest.clone(),
+            variance: self.isotropic.variance,
+            rows: &working.rows * &self.rest,
+            active_rows: &sample.rows,
+            weights: &sample.weights,
+            folds: &sample.folds,
+        }
+    }
 }

@@ -1,9 +1,13 @@
 //! The learner: passes over rows, the induction over noise levels, the fitted model and its report.
 
+mod base;
 mod component_std;
 mod composition;
+mod correction;
 mod fit;
+mod fitted;
 mod geometry;
+mod induction;
 mod model;
 mod moments;
 mod observer;

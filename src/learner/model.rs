@@ -9,10 +9,12 @@ use super::report::FitReport;
 use super::units::Units;
 use crate::density::{log_density, log_density_with_control};
 use crate::error::{Error, Result};
+use crate::partition::Partition;
 use crate::process::{NoiseLevel, NoiseLevels};
 use crate::sampler::Sampler;
 use crate::score::{
-    DifferentiableScore, GaussianLaw, GaussianMixture, PiecewisePolynomialScore, ScoreModel, check_columns,
+    DifferentiableScore, GaussianLaw, GaussianMixture, LogDensity, PiecewisePolynomialScore, ScoreModel,
+    check_columns,
 };
 
 /// A learned law: draws rows, evaluates its log-density and its score.
@@ -31,7 +33,10 @@ pub struct DiffusionModel {
     units: Units,
     sampler: Arc<dyn Sampler>,
     report: FitReport,
-    /// The mixture of the quietest level's warm starts in working units, where they are one.
+    /// The cells of the quietest level.
+    cells: Arc<dyn Partition>,
+    /// A mixture close to the law, in working units, as control variate of the density: the base, or
+    /// the mixture of the quietest level's warm starts where they are one.
     control: Option<GaussianMixture>,
     /// Warm starts of the quietest level in the data's units, k × d.
     centres: DMatrix<f64>,
@@ -42,24 +47,25 @@ pub struct DiffusionModel {
 impl DiffusionModel {
     pub(crate) fn new(
         score: PiecewisePolynomialScore,
+        cells: Arc<dyn Partition>,
         units: Units,
         sampler: Arc<dyn Sampler>,
         report: FitReport,
     ) -> Result<Self> {
         let subspace = score.subspace();
-        let cells = score.quietest().basis().partition().clone();
         let working = subspace.embed(cells.centres());
         let mixture = cells.centre_mixture();
         let weights = match &mixture {
             Some(mixture) => mixture.masses.clone(),
             None => DVector::from_element(working.nrows(), 1.0 / working.nrows() as f64),
         };
-        let control = match &mixture {
-            Some(mixture) => Some(subspace.blurred(mixture, score.component_std())?),
-            None => None,
+        let control = match (score.base(), &mixture) {
+            (Some(base), _) => Some(base.clone()),
+            (None, Some(mixture)) => Some(subspace.blurred(mixture, score.component_std())?),
+            (None, None) => None,
         };
         let centres = units.to_data(&working);
-        Ok(Self { score, units, sampler, report, control, centres, weights })
+        Ok(Self { score, units, sampler, report, cells, control, centres, weights })
     }
 
     /// Draws `n` rows: n × d. The same `rng` state gives the same rows for any number of threads.
@@ -84,6 +90,7 @@ impl DiffusionModel {
         let working = self.units.to_working(points);
         let levels = self.score.levels();
         let mut density = match &self.control {
+            Some(base) if !self.score.is_corrected() => base.log_density(NoiseLevel::CLEAN, &working)?,
             Some(control) => log_density_with_control(&self.score, control, levels, &working)?,
             None => log_density(&self.score, levels, &working)?,
         };
@@ -98,8 +105,8 @@ impl DiffusionModel {
     pub fn responsibilities(&self, points: &DMatrix<f64>) -> Result<DMatrix<f64>> {
         check_columns(self.dim(), points)?;
         let active = self.score.subspace().project(&self.units.to_working(points));
-        let basis = self.score.quietest().basis();
-        basis.partition().responsibilities(basis.bandwidth(), &active)
+        let bandwidth = self.levels().quietest().bandwidth(self.score.component_std());
+        self.cells.responsibilities(bandwidth, &active)
     }
 
     /// The warm start of largest responsibility for each row of `points` (n × d): n indices below k.

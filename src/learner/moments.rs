@@ -1,8 +1,9 @@
 use nalgebra::{DMatrix, DVector};
 
 use super::rows::Block;
-use super::streams::hash;
+use super::streams::{FOLDS, fold_of, hash};
 use crate::error::{Error, Result};
+use crate::partition::{FoldedSample, IsotropicRest};
 
 /// Rows kept in memory for finding warm starts, at most.
 const SUBSAMPLE: usize = 10_000;
@@ -26,6 +27,7 @@ pub(crate) struct Moments {
 #[derive(Debug, Clone, PartialEq)]
 struct SampledRow {
     hash: u64,
+    fold: usize,
     weight: f64,
     values: Vec<f64>,
 }
@@ -56,6 +58,7 @@ impl Moments {
             .filter(|&i| block.weights[i] > 0.0)
             .map(|i| SampledRow {
                 hash: hash(seed, SUBSAMPLE_STREAM, first_row + i as u64),
+                fold: fold_of(seed, first_row + i as u64),
                 weight: block.weights[i],
                 values: block.rows.row(i).iter().copied().collect(),
             })
@@ -79,9 +82,15 @@ impl Moments {
         self.sample.truncate(SUBSAMPLE);
     }
 
-    /// The subsample: rows in an order that is random, with their weights.
-    pub(crate) fn subsample(&self) -> Block {
-        let rows = DMatrix::from_fn(self.sample.len(), self.mean.len(), |i, j| self.sample[i].values[j]);
-        Block { rows, weights: self.sample.iter().map(|row| row.weight).collect() }
+    /// The subsample: rows in an order that is random, with their weights and folds.
+    pub(crate) fn subsample(&self) -> FoldedSample {
+        let sample = &self.sample;
+        FoldedSample {
+            rows: DMatrix::from_fn(sample.len(), self.mean.len(), |i, j| sample[i].values[j]),
+            weights: sample.iter().map(|row| row.weight).collect(),
+            folds: sample.iter().map(|row| row.fold).collect(),
+            n_folds: FOLDS,
+            rest: IsotropicRest::NONE,
+        }
     }
 }

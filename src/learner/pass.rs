@@ -7,16 +7,14 @@ use super::geometry::Geometry;
 use super::moments::Moments;
 use super::rows::{Block, Rows};
 use super::statistics::{CHUNK, ChunkSums, Statistics, Sums};
-use super::streams::{hash, stream};
+use super::streams::{FOLDS, fold_of, stream};
 use crate::error::{Error, Result};
+use crate::process::NoiseLevel;
 use crate::regression::{
     HermiteMoments, LevelBasis, NoisedBlock, NormalEquations, RegressionTarget, SmoothingBasis,
 };
 
-/// Folds of the held-out losses.
-pub(crate) const FOLDS: usize = 5;
-/// Purposes of hashes and streams; the levels' noise follows.
-const FOLD_STREAM: u64 = 2;
+/// Purpose of the streams of noise, one a level.
 const NOISE_STREAM: u64 = 1 << 32;
 /// Noised rows evaluated together, so that a block's features stay in the cache.
 const BLOCK: usize = 128;
@@ -37,7 +35,7 @@ pub struct Pass {
 pub(crate) enum Task {
     Moments,
     Smoothing(Arc<Geometry>, Arc<SmoothingBasis>),
-    Regression(Arc<Geometry>, RegressionTask),
+    Regression(Arc<Geometry>, Vec<RegressionTask>),
 }
 
 /// Normal equations of one noise level for all candidate partitions, on the same noise.
@@ -45,8 +43,8 @@ pub(crate) enum Task {
 pub(crate) struct RegressionTask {
     /// Index of the level.
     pub(crate) index: usize,
-    /// s/a of the level.
-    pub(crate) noise: f64,
+    /// The level in the variance exploding form, in units of Y/a.
+    pub(crate) level: NoiseLevel,
     pub(crate) target: RegressionTarget,
     /// Noise draws a row: antithetic pairs, so an even number.
     pub(crate) draws: usize,
@@ -148,12 +146,17 @@ impl ChunkSums for Pass {
                 let folds = self.active_folds(geometry, first_row, block);
                 Ok(Sums::Smoothing(folds.iter().map(|fold| smoothing_sums(basis, fold)).collect()))
             }
-            Task::Regression(geometry, task) => {
+            Task::Regression(geometry, tasks) => {
                 let folds = self.active_folds(geometry, first_row, block);
-                let stream = NOISE_STREAM + task.index as u64;
-                let noise = task.noise_draws(self.seed, stream, chunk, &folds);
-                let sums = task.candidates.iter().map(|basis| task.sums(basis, geometry, &folds, &noise));
-                Ok(Sums::Regression(sums.collect::<Result<_>>()?))
+                let mut sums = Vec::new();
+                for task in tasks {
+                    let stream = NOISE_STREAM + task.index as u64;
+                    let noise = task.noise_draws(self.seed, stream, chunk, &folds);
+                    for basis in &task.candidates {
+                        sums.push(task.sums(basis, geometry, &folds, &noise)?);
+                    }
+                }
+                Ok(Sums::Regression(sums))
             }
         }
     }
@@ -163,7 +166,7 @@ impl Pass {
     /// The rows of a chunk in active coordinates, one block a fold; folds are drawn by row index.
     fn active_folds(&self, geometry: &Geometry, first_row: u64, block: &Block) -> Vec<Block> {
         let active = geometry.to_active(&block.rows);
-        let fold = |i: &usize| (hash(self.seed, FOLD_STREAM, first_row + *i as u64) % FOLDS as u64) as usize;
+        let fold = |i: &usize| fold_of(self.seed, first_row + *i as u64);
         (0..FOLDS)
             .map(|wanted| {
                 let members: Vec<usize> = (0..active.nrows()).filter(|i| fold(i) == wanted).collect();
@@ -187,6 +190,25 @@ fn smoothing_sums(basis: &SmoothingBasis, fold: &Block) -> HermiteMoments {
 }
 
 impl RegressionTask {
+    /// Σ over candidates of rows × draws × features².
+    pub(crate) fn gram_updates(&self, n_rows: u64) -> u64 {
+        self.candidates.iter().map(|basis| (basis.len() * basis.len() * self.draws) as u64 * n_rows).sum()
+    }
+
+    /// The normal equations of a candidate, a draw's worth of each row.
+    pub(crate) fn completed(
+        &self,
+        basis: &LevelBasis,
+        mut folds: Vec<NormalEquations>,
+        component_std: f64,
+    ) -> Vec<NormalEquations> {
+        for fold in &mut folds {
+            basis.complete(self.target, component_std, fold);
+            fold.scale(1.0 / self.draws as f64);
+        }
+        folds
+    }
+
     /// Standard normal draws for each fold's rows: one matrix a pair of antithetic draws.
     fn noise_draws(&self, seed: u64, purpose: u64, chunk: u64, folds: &[Block]) -> Vec<Vec<DMatrix<f64>>> {
         let mut rng = stream(seed, purpose, chunk);
@@ -210,24 +232,26 @@ impl RegressionTask {
         folds: &[Block],
         noise: &[Vec<DMatrix<f64>>],
     ) -> Result<Vec<NormalEquations>> {
+        let (noise_std, component_std) = (self.level.noise(), geometry.component_std);
         let mut sums = Vec::with_capacity(folds.len());
-        for (fold, draws) in folds.iter().zip(noise) {
+        for (index, (fold, draws)) in folds.iter().zip(noise).enumerate() {
             let mut equations = NormalEquations::zeros(basis.len(), geometry.active_dim());
             for z in draws {
                 for start in (0..fold.rows.nrows()).step_by(BLOCK) {
                     let size = BLOCK.min(fold.rows.nrows() - start);
                     let clean = fold.rows.rows(start, size).into_owned();
                     let weights = &fold.weights[start..start + size];
-                    for sign in [self.noise, -self.noise] {
+                    for sign in [noise_std, -noise_std] {
                         let noised = &clean + z.rows(start, size) * sign;
-                        let block = NoisedBlock { noised: &noised, clean: &clean, weights };
-                        basis.accumulate(
-                            &block,
-                            self.target,
-                            geometry.component_std,
-                            self.noise,
-                            &mut equations,
-                        )?;
+                        let known = match &geometry.base {
+                            Some(base) => {
+                                Some(base.held_out_centre(index, component_std, self.level, &noised)?)
+                            }
+                            None => None,
+                        };
+                        let block =
+                            NoisedBlock { noised: &noised, clean: &clean, known: known.as_ref(), weights };
+                        basis.accumulate(&block, self.target, component_std, noise_std, &mut equations)?;
                     }
                 }
             }

@@ -1,10 +1,11 @@
 use std::fmt;
 
 use super::warning::FitWarning;
+use crate::partition::TriedCells;
 use crate::process::NoiseLevel;
 
 /// What a fit did and how well it went.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct FitReport {
     /// One entry a noise level, noisiest first.
     pub levels: Vec<LevelReport>,
@@ -16,6 +17,8 @@ pub struct FitReport {
     pub active_dim: usize,
     /// σ₀ in working units, as given or as estimated.
     pub component_std: f64,
+    /// Every number of cells that was tried, where the partitioner searched for one.
+    pub cell_path: Vec<TriedCells>,
     /// Passes over all rows.
     pub passes: usize,
     /// What a reader should know before trusting the fit.
@@ -63,6 +66,17 @@ impl fmt::Display for FitReport {
             "{} rows × {} columns, {} active directions, component std {:.4}, {} passes",
             self.n_rows, self.dim, self.active_dim, self.component_std, self.passes
         )?;
+        if !self.cell_path.is_empty() {
+            writeln!(f, "cells  held-out log-likelihood  standard error")?;
+        }
+        for tried in &self.cell_path {
+            let mark = if tried.chosen { "  chosen" } else { "" };
+            writeln!(
+                f,
+                "{:5.1}  {:23.5}  {:14.5}{mark}",
+                tried.cells, tried.log_likelihood, tried.std_error
+            )?;
+        }
         writeln!(f, "level  bandwidth  cells  degree  held-out loss  cells alone")?;
         for level in &self.levels {
             let degree = level.degree.map_or_else(|| "-".to_owned(), |d| d.to_string());

@@ -21,3 +21,13 @@ pub(crate) fn hash(seed: u64, purpose: u64, index: u64) -> u64 {
 pub(crate) fn stream(seed: u64, purpose: u64, index: u64) -> Xoshiro256PlusPlus {
     Xoshiro256PlusPlus::seed_from_u64(hash(seed, purpose, index))
 }
+
+/// Folds of the held-out losses.
+pub(crate) const FOLDS: usize = 5;
+/// Purpose of the hash that draws the folds.
+const FOLD_STREAM: u64 = 2;
+
+/// The fold of row `row`.
+pub(crate) fn fold_of(seed: u64, row: u64) -> usize {
+    (hash(seed, FOLD_STREAM, row) % FOLDS as u64) as usize
+}

@@ -94,7 +94,7 @@ pub trait Partition: Any + Debug + Send + Sync {
 
     /// The law of the centres U for which the responsibilities are exact posteriors, when there is
     /// one. Its density is the control variate of a log-density; `None` unless overridden.
-    fn centre_mixture(&self) -> Option<CentreMixture> {
+    fn centre_mixture(&self) -> Option<MixtureParameters> {
         None
     }
 
@@ -119,39 +119,39 @@ pub struct LocalFrame {
     pub slope: DMatrix<f64>,
 }
 
-/// A mixture Σ wⱼ N(cⱼ, Cⱼ) as the law of the centres U; Cⱼ may be zero.
+/// The parameters of a Gaussian mixture Σ wⱼ N(mⱼ, Sⱼ); a covariance may be zero.
 #[derive(Debug, Clone, PartialEq)]
-pub struct CentreMixture {
+pub struct MixtureParameters {
     /// wⱼ, length k, summing to 1.
     pub masses: DVector<f64>,
-    /// cⱼ, k × m.
-    pub centres: DMatrix<f64>,
-    /// Cⱼ, k matrices m × m, positive semidefinite.
+    /// mⱼ, k × m.
+    pub means: DMatrix<f64>,
+    /// Sⱼ, k matrices m × m, positive semidefinite.
     pub covariances: Vec<DMatrix<f64>>,
 }
 
 /// Turns log-weights (n × k) into responsibilities: a softmax of each row, negligible ones zero.
-pub(crate) fn responsibilities_in_place(log_weights: &mut DMatrix<f64>) {
-    let (rows, cells) = log_weights.shape();
-    let mut largest = vec![f64::NEG_INFINITY; rows];
-    for cell in 0..cells {
-        for (largest, &value) in largest.iter_mut().zip(log_weights.column(cell).iter()) {
+/// Returns the log-sum-exp of every row.
+pub(crate) fn responsibilities_in_place(log_weights: &mut DMatrix<f64>) -> Vec<f64> {
+    let n = log_weights.nrows();
+    let mut largest = vec![f64::NEG_INFINITY; n];
+    for column in log_weights.column_iter() {
+        for (largest, &value) in largest.iter_mut().zip(column.iter()) {
             *largest = largest.max(value);
         }
     }
-    let mut total = vec![0.0; rows];
-    for cell in 0..cells {
-        for ((value, &largest), total) in
-            log_weights.column_mut(cell).iter_mut().zip(&largest).zip(&mut total)
-        {
+    let mut total = vec![0.0; n];
+    for mut column in log_weights.column_iter_mut() {
+        for ((value, largest), total) in column.iter_mut().zip(&largest).zip(&mut total) {
             let weight = (*value - largest).exp();
             *value = if weight < NEGLIGIBLE { 0.0 } else { weight };
             *total += *value;
         }
     }
-    for cell in 0..cells {
-        for (value, &total) in log_weights.column_mut(cell).iter_mut().zip(&total) {
+    for mut column in log_weights.column_iter_mut() {
+        for (value, total) in column.iter_mut().zip(&total) {
             *value /= total;
         }
     }
+    largest.iter().zip(&total).map(|(largest, total)| largest + total.ln()).collect()
 }

@@ -6,6 +6,7 @@ use nalgebra::DMatrixView;
 use rand::Rng;
 
 use super::cells::Partition;
+use super::gaussian::{CrossFittedMixture, FoldedSample};
 use crate::error::Result;
 use crate::process::NoiseLevel;
 
@@ -60,6 +61,17 @@ pub trait Partitioner: Any + Debug + Send + Sync {
         estimates: &CentreEstimates<'_>,
         rng: &mut dyn Rng,
     ) -> Result<Vec<Arc<dyn Partition>>>;
+
+    /// A Gaussian mixture of X found coarse to fine in one go, whose score is then the cells' own at
+    /// every level, in closed form; the same cells serve all levels and `candidates` is not asked.
+    /// `None`, the default: cells are found level by level.
+    ///
+    /// # Errors
+    /// Those of a user's own partitioner.
+    fn mixture(&self, sample: &FoldedSample) -> Result<Option<CrossFittedMixture>> {
+        let _ = sample;
+        Ok(None)
+    }
 }
 
 impl<T: Partitioner + ?Sized> Partitioner for Box<T> {
@@ -69,6 +81,10 @@ impl<T: Partitioner + ?Sized> Partitioner for Box<T> {
         rng: &mut dyn Rng,
     ) -> Result<Vec<Arc<dyn Partition>>> {
         (**self).candidates(estimates, rng)
+    }
+
+    fn mixture(&self, sample: &FoldedSample) -> Result<Option<CrossFittedMixture>> {
+        (**self).mixture(sample)
     }
 }
 

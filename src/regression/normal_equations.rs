@@ -10,6 +10,8 @@ pub(crate) struct NormalEquations {
     pub(crate) moment: DMatrix<f64>,
     /// Σ w.
     pub(crate) weight: f64,
+    /// Σ w |y − τ²z/s − known|², the denoising loss of what was known before; 0 where nothing was.
+    pub(crate) known_loss: f64,
 }
 
 impl NormalEquations {
@@ -18,6 +20,7 @@ impl NormalEquations {
             gram: DMatrix::zeros(features, features),
             moment: DMatrix::zeros(features, outputs),
             weight: 0.0,
+            known_loss: 0.0,
         }
     }
 
@@ -25,12 +28,14 @@ impl NormalEquations {
         self.gram += &other.gram;
         self.moment += &other.moment;
         self.weight += other.weight;
+        self.known_loss += other.known_loss;
     }
 
     pub(crate) fn scale(&mut self, factor: f64) {
         self.gram *= factor;
         self.moment *= factor;
         self.weight *= factor;
+        self.known_loss *= factor;
     }
 
     /// The equations of the residual t − base·φ: b becomes b − G·base.

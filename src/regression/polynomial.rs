@@ -10,8 +10,6 @@ const DEFAULT_RIDGE: [f64; 6] = [1e-6, 1e-4, 1e-2, 1e-1, 1.0, 10.0];
 const SINGLE_CELL_FEATURES: usize = 130;
 /// Degree of a single cell at most.
 const SINGLE_CELL_DEGREE: usize = 12;
-/// Features of one level at most, over all its cells; the degree in cells falls before it is passed.
-const LEVEL_FEATURES: usize = 400;
 
 /// How the score of a level is regressed: polynomials of bounded total degree in each cell, ridge
 /// strengths to choose from, and the target.
@@ -69,12 +67,12 @@ impl PolynomialRegression {
         &self.ridge
     }
 
-    /// Highest degree for `cells` cells in `dim` active directions.
-    pub(crate) fn degree_in_cells(&self, cells: usize, dim: usize) -> usize {
+    /// Highest degree for `cells` cells in `dim` active directions with at most `features` features.
+    pub(crate) fn degree_in_cells(&self, cells: usize, dim: usize, features: usize) -> usize {
         let wanted = self.max_degree.unwrap_or(DEFAULT_DEGREE);
         (0..=wanted)
             .rev()
-            .find(|&degree| HermiteBasis::count(dim, degree).saturating_mul(cells) <= LEVEL_FEATURES)
+            .find(|&degree| HermiteBasis::count(dim, degree).saturating_mul(cells) <= features)
             .unwrap_or(0)
     }
 

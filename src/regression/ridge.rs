@@ -25,6 +25,8 @@ pub(crate) struct RidgeFit {
     pub(crate) degree: Option<usize>,
     /// Held-out loss a unit of weight, relative to the base (0 when nothing is corrected).
     pub(crate) held_out_loss: f64,
+    /// Standard error of `held_out_loss`, from its spread over the folds.
+    pub(crate) std_error: f64,
     /// Corrections of the base's coefficients, features × m.
     pub(crate) correction: DMatrix<f64>,
     /// Linear systems solved.
@@ -42,12 +44,12 @@ pub(crate) fn fit_ridge(folds: &[NormalEquations], orders: &[usize], strengths: 
     }
     let degrees = orders.last().map_or(0, |d| d + 1);
     let prefix: Vec<usize> = (0..degrees).map(|d| orders.partition_point(|&o| o <= d)).collect();
-    let mut best: Option<(f64, usize, Ridge)> = None;
+    let mut best: Option<(f64, usize, Ridge, Vec<f64>)> = None;
     let mut solves = 0;
     for growth in if degrees > 1 { &GROWTHS[..] } else { &GROWTHS[..1] } {
         for &strength in strengths {
             let ridge = Ridge { strength, growth: *growth };
-            let mut losses = vec![0.0; degrees];
+            let mut losses = vec![Vec::with_capacity(folds.len()); degrees];
             for held_out in folds {
                 let mut training = total.clone();
                 training.gram -= &held_out.gram;
@@ -56,23 +58,38 @@ pub(crate) fn fit_ridge(folds: &[NormalEquations], orders: &[usize], strengths: 
                 let system = Factored::new(&training, orders, ridge)?;
                 solves += 1;
                 for (loss, &features) in losses.iter_mut().zip(&prefix) {
-                    *loss += held_out.loss(&system.solve_leading(features));
+                    loss.push(held_out.loss(&system.solve_leading(features)));
                 }
             }
-            for (degree, &loss) in losses.iter().enumerate() {
-                if loss < best.map_or(0.0, |b| b.0) {
-                    best = Some((loss, degree, ridge));
+            for (degree, by_fold) in losses.into_iter().enumerate() {
+                let loss = by_fold.iter().sum();
+                if loss < best.as_ref().map_or(0.0, |b| b.0) {
+                    best = Some((loss, degree, ridge, by_fold));
                 }
             }
         }
     }
     let mut correction = DMatrix::zeros(orders.len(), total.moment.ncols());
-    let Some((loss, degree, ridge)) = best else {
-        return Ok(RidgeFit { degree: None, held_out_loss: 0.0, correction, solves });
+    let Some((loss, degree, ridge, by_fold)) = best else {
+        return Ok(RidgeFit { degree: None, held_out_loss: 0.0, std_error: 0.0, correction, solves });
     };
     let coefficients = Factored::new(&total, orders, ridge)?.solve_leading(prefix[degree]);
     correction.rows_mut(0, prefix[degree]).copy_from(&coefficients);
-    Ok(RidgeFit { degree: Some(degree), held_out_loss: loss / total.weight, correction, solves: solves + 1 })
+    Ok(RidgeFit {
+        degree: Some(degree),
+        held_out_loss: loss / total.weight,
+        std_error: std_error_of_sum(&by_fold) / total.weight,
+        correction,
+        solves: solves + 1,
+    })
+}
+
+/// Standard error of the sum of independent terms.
+fn std_error_of_sum(terms: &[f64]) -> f64 {
+    let n = terms.len() as f64;
+    let mean = terms.iter().sum::<f64>() / n;
+    let spread: f64 = terms.iter().map(|term| (term - mean).powi(2)).sum();
+    (spread * n / (n - 1.0)).sqrt()
 }
 
 /// The Cholesky factor of the scaled, ridged Gram matrix, and the forward-substituted right-hand

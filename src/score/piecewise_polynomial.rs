@@ -1,10 +1,10 @@
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
 
 use super::gaussian_mixture::GaussianMixture;
-use super::level_score::LevelScore;
+use super::level_score::{CentreDenoised, LevelScore};
 use super::model::{DifferentiableScore, GaussianLaw, ScoreModel};
 use crate::error::{Error, Result};
-use crate::partition::CentreMixture;
+use crate::partition::MixtureParameters;
 use crate::process::{NoiseLevel, NoiseLevels};
 
 /// Rows evaluated together, so that a block's features stay in the cache.
@@ -41,8 +41,8 @@ impl ActiveSubspace {
     }
 
     /// The law of X = U + σ₀Z for centres U in the subspace.
-    pub(crate) fn blurred(&self, centres: &CentreMixture, component_std: f64) -> Result<GaussianMixture> {
-        let means = self.embed(&centres.centres);
+    pub(crate) fn blurred(&self, centres: &MixtureParameters, component_std: f64) -> Result<GaussianMixture> {
+        let means = self.embed(&centres.means);
         if centres.covariances.iter().all(|c| c.iter().all(|&v| v == 0.0)) {
             return GaussianMixture::spherical(centres.masses.clone(), means, component_std);
         }
@@ -71,7 +71,10 @@ pub struct PiecewisePolynomialScore {
     covariance: DMatrix<f64>,
     component_std: f64,
     levels: NoiseLevels,
-    scores: Vec<LevelScore>,
+    /// The cells' own score at every level, in closed form; `None` where each level has its own cells.
+    base: Option<GaussianMixture>,
+    /// Centre denoisers of the levels, or what they add to that of the base, if anything.
+    scores: Vec<Option<LevelScore>>,
 }
 
 impl PiecewisePolynomialScore {
@@ -81,9 +84,10 @@ impl PiecewisePolynomialScore {
         covariance: DMatrix<f64>,
         component_std: f64,
         levels: NoiseLevels,
-        scores: Vec<LevelScore>,
+        base: Option<GaussianMixture>,
+        scores: Vec<Option<LevelScore>>,
     ) -> Self {
-        Self { subspace, covariance, component_std, levels, scores }
+        Self { subspace, covariance, component_std, levels, base, scores }
     }
 
     /// The fitted levels.
@@ -95,8 +99,14 @@ impl PiecewisePolynomialScore {
         &self.subspace
     }
 
-    pub(crate) fn quietest(&self) -> &LevelScore {
-        &self.scores[self.scores.len() - 1]
+    /// The Gaussian mixture whose score the polynomials correct, in working coordinates, if there is one.
+    pub(crate) fn base(&self) -> Option<&GaussianMixture> {
+        self.base.as_ref()
+    }
+
+    /// Whether polynomials correct the base at any level.
+    pub(crate) fn is_corrected(&self) -> bool {
+        self.base.is_none() || self.scores.iter().any(Option::is_some)
     }
 
     /// The fitted levels around `level`, and the weight of the second, quieter one.
@@ -118,33 +128,34 @@ impl PiecewisePolynomialScore {
         Ok((above, below, ((high - log(level)) / (high - low)).clamp(0.0, 1.0)))
     }
 
-    /// Û in the active subspace at the rows of `active` (n × m), and its divergence if wanted.
-    fn centre(
+    /// What the polynomials of `level` say in the active subspace at the rows of `active` (n × m), and
+    /// its divergence if wanted; `None` where they say nothing.
+    fn polynomials(
         &self,
         level: NoiseLevel,
         active: &DMatrix<f64>,
         divergence: bool,
-    ) -> Result<(DMatrix<f64>, Option<DVector<f64>>)> {
+    ) -> Result<Option<CentreDenoised>> {
         let (above, below, weight) = self.bracket(level)?;
-        let mut parts = [(above, 1.0 - weight), (below, weight)].into_iter().filter(|part| part.1 > 0.0);
-        let evaluate = |index: usize| -> Result<(DMatrix<f64>, Option<DVector<f64>>)> {
-            if divergence {
-                let at = self.scores[index].centre_and_divergence(active)?;
-                Ok((at.centre, Some(at.divergence)))
+        let mut sum: Option<CentreDenoised> = None;
+        for (index, share) in [(above, 1.0 - weight), (below, weight)] {
+            let Some(score) = self.scores[index].as_ref().filter(|_| share > 0.0) else { continue };
+            let mut part = if divergence {
+                score.centre_and_divergence(active)?
             } else {
-                Ok((self.scores[index].centre(active)?, None))
-            }
-        };
-        let Some((first, share)) = parts.next() else { return evaluate(below) };
-        let (mut centre, mut total) = evaluate(first)?;
-        if let Some((second, other)) = parts.next() {
-            let (more, more_divergence) = evaluate(second)?;
-            centre.zip_apply(&more, |c, m| *c = share * *c + other * m);
-            if let (Some(total), Some(more)) = (&mut total, more_divergence) {
-                total.zip_apply(&more, |t, m| *t = share * *t + other * m);
-            }
+                CentreDenoised { centre: score.centre(active)?, divergence: DVector::zeros(0) }
+            };
+            part.centre *= share;
+            part.divergence *= share;
+            sum = Some(match sum {
+                Some(other) => CentreDenoised {
+                    centre: other.centre + part.centre,
+                    divergence: other.divergence + part.divergence,
+                },
+                None => part,
+            });
         }
-        Ok((centre, total))
+        Ok(sum)
     }
 
     /// One block of points: score ∇ log p = (Û − y/a)/(aτ²), and its divergence.
@@ -153,19 +164,35 @@ impl PiecewisePolynomialScore {
         level: NoiseLevel,
         points: DMatrixView<'_, f64>,
         mut score: DMatrixViewMut<'_, f64>,
-        divergence: Option<&mut [f64]>,
+        mut divergence: Option<&mut [f64]>,
     ) -> Result<()> {
         let signal = level.signal();
-        let variance = level.bandwidth(self.component_std).powi(2);
+        let factor = 1.0 / (signal * level.bandwidth(self.component_std).powi(2));
         let scaled = points / signal;
         let active = self.subspace.project(&scaled);
-        let (centre, centre_divergence) = self.centre(level, &active, divergence.is_some())?;
-        let denoised = self.subspace.embed(&centre);
-        let factor = 1.0 / (signal * variance);
-        score.zip_zip_apply(&denoised, &scaled, |s, u, y| *s = factor * (u - y));
-        if let (Some(out), Some(centre_divergence)) = (divergence, centre_divergence) {
-            for (out, d) in out.iter_mut().zip(centre_divergence.iter()) {
-                *out = factor / signal * (d - self.dim() as f64);
+        let polynomials = self.polynomials(level, &active, divergence.is_some())?;
+        match &self.base {
+            Some(base) => match divergence.as_deref_mut() {
+                Some(out) => base.score_and_divergence_into(level, points, score.as_view_mut(), out)?,
+                None => base.score_into(level, points, score.as_view_mut())?,
+            },
+            None => {
+                // What is left without polynomials is N(mean, τ² I): Û = mean, with divergence −d/(aτ)².
+                for (j, mut column) in score.column_iter_mut().enumerate() {
+                    let mean = self.subspace.mean[j];
+                    column.zip_apply(&scaled.column(j), |s, y| *s = factor * (mean - y));
+                }
+                if let Some(out) = divergence.as_deref_mut() {
+                    out.fill(-factor / signal * self.dim() as f64);
+                }
+            }
+        }
+        if let Some(polynomials) = polynomials {
+            score += polynomials.centre * self.subspace.axes.transpose() * factor;
+            if let Some(out) = divergence {
+                for (out, d) in out.iter_mut().zip(polynomials.divergence.iter()) {
+                    *out += factor / signal * d;
+                }
             }
         }
         Ok(())

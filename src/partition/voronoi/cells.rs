@@ -1,8 +1,8 @@
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
 
 use crate::error::{Error, Result};
-use crate::partition::cells::{CentreMixture, Partition};
-use crate::partition::gaussian_cells::check_masses;
+use crate::partition::cells::{MixtureParameters, Partition};
+use crate::partition::gaussian::check_masses;
 
 /// Voronoi cells around warm starts c₁ … c_k.
 ///
@@ -126,11 +126,11 @@ impl Partition for VoronoiCells {
         self.masses.is_some()
     }
 
-    fn centre_mixture(&self) -> Option<CentreMixture> {
+    fn centre_mixture(&self) -> Option<MixtureParameters> {
         let dim = self.centres.ncols();
-        self.masses.as_ref().map(|masses| CentreMixture {
+        self.masses.as_ref().map(|masses| MixtureParameters {
             masses: masses.clone(),
-            centres: self.centres.clone(),
+            means: self.centres.clone(),
             covariances: vec![DMatrix::zeros(dim, dim); masses.len()],
         })
     }

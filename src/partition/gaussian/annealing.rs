@@ -1,11 +1,13 @@
 //! Warm starts by annealing: coarse to fine on the clean rows, deterministic, without restarts.
 
+use std::collections::BTreeMap;
+
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 
-use super::cells::Partition;
-use super::voronoi::VoronoiCells;
 use crate::error::Result;
 use crate::linalg::transposed_product;
+use crate::partition::cells::{MixtureParameters, Partition};
+use crate::partition::voronoi::VoronoiCells;
 
 /// By how much the bandwidth falls from state to state.
 const RATIO: f64 = 0.85;
@@ -17,6 +19,8 @@ const STEPS: usize = 2;
 const MERGE: f64 = 0.3;
 /// A cell whose largest local variance exceeds τ² by this factor splits.
 const SPLIT: f64 = 1.05;
+/// The bandwidth falls to this share of the largest standard deviation at most.
+const LOWEST: f64 = 0.01;
 /// Half the distance between the halves of a split cell, in bandwidths, at least.
 const SMALLEST_STEP: f64 = 0.35;
 
@@ -34,6 +38,9 @@ pub(crate) struct Annealing<'a> {
     masses: DVector<f64>,
     /// Weight below which a cell is too light to split.
     light: f64,
+    lowest: f64,
+    /// The last state with each number of cells.
+    states: BTreeMap<usize, MixtureParameters>,
 }
 
 impl<'a> Annealing<'a> {
@@ -45,10 +52,42 @@ impl<'a> Annealing<'a> {
         let centres = DMatrix::from_row_slice(1, rows.ncols(), mean.as_slice());
         let masses = DVector::from_element(1, 1.0);
         let light = (2 * rows.ncols()).max(10) as f64 * total / rows.nrows() as f64;
-        let mut start = Self { rows, weights, bandwidth: 0.0, centres, masses, light };
+        let states = BTreeMap::new();
+        let mut start = Self { rows, weights, bandwidth: 0.0, centres, masses, light, lowest: 0.0, states };
         let (variance, _) = start.widest_direction(0, &DMatrix::from_element(rows.nrows(), 1, 1.0));
         start.bandwidth = variance.sqrt();
+        start.lowest = LOWEST * start.bandwidth;
+        start.keep_state();
         start
+    }
+
+    /// The last state with `cells` cells, or with the nearest smaller number, after cooling until the
+    /// number is passed.
+    pub(crate) fn state_with(&mut self, cells: usize) -> Result<MixtureParameters> {
+        while self.masses.len() <= cells && !self.is_cold() {
+            self.cool()?;
+        }
+        let nearest = self.states.range(..=cells).next_back();
+        Ok(nearest.map_or_else(|| self.state(), |(_, state)| state.clone()))
+    }
+
+    /// Whether the bandwidth has fallen as far as it is followed.
+    pub(crate) fn is_cold(&self) -> bool {
+        self.bandwidth <= self.lowest
+    }
+
+    fn state(&self) -> MixtureParameters {
+        let dim = self.centres.ncols();
+        let covariance = DMatrix::from_diagonal_element(dim, dim, self.bandwidth * self.bandwidth);
+        MixtureParameters {
+            masses: self.masses.clone(),
+            means: self.centres.clone(),
+            covariances: vec![covariance; self.masses.len()],
+        }
+    }
+
+    fn keep_state(&mut self) {
+        self.states.insert(self.masses.len(), self.state());
     }
 
     pub(crate) fn bandwidth(&self) -> f64 {
@@ -68,6 +107,7 @@ impl<'a> Annealing<'a> {
                 self.expectation_maximisation_step()?;
             }
             self.merge_and_drop();
+            self.keep_state();
             if round + 1 == ROUNDS || !self.split()? {
                 break;
             }

@@ -1,7 +1,7 @@
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector, SymmetricEigen};
 
-use super::cells::{CentreMixture, LocalFrame, Partition};
 use crate::error::{Error, Result};
+use crate::partition::cells::{LocalFrame, MixtureParameters, Partition};
 
 /// Soft cells whose centres spread: U in cell j is N(cⱼ, Cⱼ), so the responsibilities at bandwidth
 /// τ are the posteriors of Σ wⱼ N(cⱼ, Cⱼ + τ² I), and the cell's own centre denoiser is
@@ -130,14 +130,14 @@ impl Partition for GaussianCells {
         LocalFrame { scaling, slope }
     }
 
-    fn centre_mixture(&self) -> Option<CentreMixture> {
+    fn centre_mixture(&self) -> Option<MixtureParameters> {
         let covariances = self
             .axes
             .iter()
             .zip(&self.variances)
             .map(|(axes, variances)| axes * DMatrix::from_diagonal(variances) * axes.transpose())
             .collect();
-        Some(CentreMixture { masses: self.masses.clone(), centres: self.centres.clone(), covariances })
+        Some(MixtureParameters { masses: self.masses.clone(), means: self.centres.clone(), covariances })
     }
 }
 
@@ -157,7 +157,7 @@ fn project<'a>(
 }
 
 /// Are these `cells` masses positive and finite?
-pub(super) fn check_masses(masses: &DVector<f64>, cells: usize) -> Result<()> {
+pub(crate) fn check_masses(masses: &DVector<f64>, cells: usize) -> Result<()> {
     if masses.len() != cells || cells == 0 {
         return Err(Error::ShapeMismatch {
             what: "cell masses",

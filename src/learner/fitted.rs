@@ -1,0 +1,92 @@
+use nalgebra::DMatrix;
+
+use super::geometry::Geometry;
+use super::report::{LevelReport, Work};
+use crate::error::Result;
+use crate::process::{NoiseLevel, NoiseLevels};
+use crate::regression::{LevelBasis, NormalEquations, RidgeFit, fit_ridge};
+use crate::score::LevelScore;
+
+/// A partition with the polynomials of lowest held-out loss in its cells, at one level.
+pub(super) struct Fitted {
+    basis: LevelBasis,
+    /// Coefficients of what was there before the polynomials.
+    own: DMatrix<f64>,
+    ridge: RidgeFit,
+    /// Loss of what was there before, up to a constant that all candidates of a level share.
+    own_loss: f64,
+}
+
+impl Fitted {
+    /// Corrects the cells' own centre denoiser.
+    pub(super) fn in_cells(basis: LevelBasis, folds: Vec<NormalEquations>, ridge: &[f64]) -> Result<Self> {
+        let own = basis.own_denoiser();
+        let weight: f64 = folds.iter().map(|fold| fold.weight).sum();
+        let own_loss = folds.iter().map(|fold| fold.loss(&own)).sum::<f64>() / weight;
+        let residuals: Vec<NormalEquations> = folds.into_iter().map(|fold| fold.residual(&own)).collect();
+        let ridge = fit_ridge(&residuals, &basis.orders(), ridge)?;
+        Ok(Self { basis, own, ridge, own_loss })
+    }
+
+    /// Corrects a base that the equations have been freed of already.
+    pub(super) fn of_residual(
+        basis: LevelBasis,
+        folds: Vec<NormalEquations>,
+        ridge: &[f64],
+        own_loss: f64,
+    ) -> Result<Self> {
+        let own = DMatrix::zeros(basis.len(), basis.partition().centres().ncols());
+        let ridge = fit_ridge(&folds, &basis.orders(), ridge)?;
+        Ok(Self { basis, own, ridge, own_loss })
+    }
+
+    pub(super) fn cells(&self) -> usize {
+        self.basis.cells()
+    }
+
+    /// Held-out loss, comparable between the candidates of a level.
+    pub(super) fn loss(&self) -> f64 {
+        self.own_loss + self.ridge.held_out_loss
+    }
+
+    /// Whether the polynomials lower the held-out loss by more than `errors` standard errors.
+    pub(super) fn gains(&self, errors: f64) -> bool {
+        self.ridge.degree.is_some() && self.ridge.held_out_loss < -errors * self.ridge.std_error
+    }
+
+    /// Without the polynomials.
+    pub(super) fn uncorrected(self) -> Self {
+        let correction = DMatrix::zeros(self.ridge.correction.nrows(), self.ridge.correction.ncols());
+        let ridge = RidgeFit { degree: None, held_out_loss: 0.0, std_error: 0.0, correction, ..self.ridge };
+        Self { ridge, ..self }
+    }
+
+    pub(super) fn report(
+        &self,
+        index: usize,
+        levels: &NoiseLevels,
+        geometry: &Geometry,
+        candidates: usize,
+        gram_updates: u64,
+    ) -> LevelReport {
+        let variance = geometry.centre_variances().sum();
+        let share = |loss: f64| if variance > 0.0 { 1.0 + loss / variance } else { 0.0 };
+        let level: NoiseLevel = levels[index];
+        LevelReport {
+            index,
+            n_levels: levels.len(),
+            level,
+            bandwidth: self.basis.bandwidth(),
+            n_cells: self.basis.cells(),
+            degree: self.ridge.degree,
+            held_out_loss: share(self.loss()),
+            mixture_loss: share(self.own_loss),
+            candidates,
+            work: Work { gram_updates, solves: self.ridge.solves as u64 },
+        }
+    }
+
+    pub(super) fn into_score(self) -> LevelScore {
+        LevelScore::new(self.basis, &(self.own + self.ridge.correction))
+    }
+}

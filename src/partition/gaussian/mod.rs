@@ -1,0 +1,16 @@
+//! Cells with covariances of their own, and the coarse-to-fine search that finds them.
+
+mod annealing;
+mod cells;
+mod covariance;
+mod expectation_maximisation;
+mod partitioner;
+mod search;
+
+pub use cells::GaussianCells;
+pub use covariance::IsotropicRest;
+pub use partitioner::GaussianPartitioner;
+pub use search::{CrossFittedMixture, FoldedSample, TriedCells};
+
+pub(crate) use annealing::Annealing;
+pub(crate) use cells::check_masses;
