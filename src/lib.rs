@@ -146,6 +146,8 @@ mod partition;
 mod process;
 mod regression;
 mod sampler;
+#[cfg(feature = "serde")]
+mod saved;
 mod score;
 
 pub mod check;

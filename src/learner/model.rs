@@ -31,10 +31,10 @@ use crate::score::{
 pub struct DiffusionModel {
     score: PiecewisePolynomialScore,
     units: Units,
-    sampler: Arc<dyn Sampler>,
+    pub(crate) sampler: Arc<dyn Sampler>,
     report: FitReport,
     /// The cells of the quietest level.
-    cells: Arc<dyn Partition>,
+    pub(crate) cells: Arc<dyn Partition>,
     /// A mixture close to the law, in working units, as control variate of the density: the base, or
     /// the mixture of the quietest level's warm starts where they are one.
     control: Option<GaussianMixture>,

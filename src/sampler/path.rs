@@ -10,7 +10,7 @@ use crate::score::{ScoreModel, centres_into};
 
 /// Which levels a sampler visits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Steps {
+pub(crate) enum Steps {
     /// The list's own.
     AsGiven,
     /// So many, geometric in the bandwidth τ between the ends of the list.

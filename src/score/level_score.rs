@@ -12,7 +12,7 @@ use crate::regression::LevelBasis;
 pub(crate) struct LevelScore {
     basis: LevelBasis,
     /// Features × m.
-    coefficients: DMatrix<f64>,
+    pub(crate) coefficients: DMatrix<f64>,
     cells: Vec<CellPolynomial>,
     clip: f64,
 }

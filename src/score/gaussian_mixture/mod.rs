@@ -3,6 +3,8 @@
 mod component;
 mod evaluation;
 mod general;
+#[cfg(feature = "serde")]
+mod saved;
 mod spherical;
 #[cfg(test)]
 mod tests;
