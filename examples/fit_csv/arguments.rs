@@ -15,8 +15,8 @@ usage: fit_csv --data IN.csv [options]
   --data IN.csv              learn these rows
   --component-std S          standard deviation of the Gaussian blur that is known to be part of the
                              rows, the same in all columns; estimated unless given
-  --load MODEL.json          take a saved model instead of learning one (feature serde)
-  --save MODEL.json          save the model and the names of its columns (feature serde)
+  --load MODEL.json          take a saved model instead of learning one
+  --save MODEL.json          save the model and the names of its columns
 
   --samples N --out NEW.csv  draw N new rows
   --eval ROWS.csv --log-density-out LD.csv
@@ -77,11 +77,6 @@ impl Arguments {
     /// `None` when help is wanted.
     pub(crate) fn parse(parser: lexopt::Parser) -> Outcome<Option<Self>> {
         let Some(mut given) = Given::read(parser)? else { return Ok(None) };
-        if cfg!(not(feature = "serde"))
-            && let Some(option) = ["save", "load"].into_iter().find(|option| given.has(option))
-        {
-            return Err(format!("--{option}: this build lacks the feature serde, cargo's --features serde"));
-        }
         let positive = |std: &f64| *std > 0.0 && std.is_finite();
         let component_std = given.number("component-std", "a positive number", positive)?;
         let source = match (given.path("data"), given.path("load")) {

@@ -2,15 +2,16 @@ use std::path::Path;
 
 use gmix_diffusion::nalgebra::DMatrix;
 use gmix_diffusion::rand::Rng;
-use gmix_diffusion::{DiffusionLearner, DiffusionModel};
+use gmix_diffusion::{DiffusionLearner, DiffusionModel, ScoreModel};
+use serde::{Deserialize, Serialize};
 
 use super::Outcome;
 use super::support::plot::fit_svg;
 use super::support::table::Table;
 
 /// A model and the names of its columns.
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Learned {
     pub(crate) columns: Vec<String>,
     pub(crate) model: DiffusionModel,
@@ -57,13 +58,8 @@ impl Learned {
         let log_density = |points: &DMatrix<f64>| self.model.log_density(points);
         fit_svg(&self.columns, &data.rows, &new_rows, Some(&log_density)).map_err(|error| error.to_string())
     }
-}
 
-#[cfg(feature = "serde")]
-impl Learned {
     pub(crate) fn load(path: &Path) -> Outcome<Self> {
-        use gmix_diffusion::ScoreModel;
-
         let content = std::fs::read(path).map_err(|error| error.to_string())?;
         let learned: Self = serde_json::from_slice(&content).map_err(|error| error.to_string())?;
         match (learned.columns.len(), learned.model.dim()) {
@@ -74,17 +70,5 @@ impl Learned {
 
     pub(crate) fn to_json(&self) -> Outcome<Vec<u8>> {
         serde_json::to_vec(self).map_err(|error| error.to_string())
-    }
-}
-
-/// Without the feature, the command line has turned both options down before.
-#[cfg(not(feature = "serde"))]
-impl Learned {
-    pub(crate) fn load(_: &Path) -> Outcome<Self> {
-        Err("loading needs the feature serde".into())
-    }
-
-    pub(crate) fn to_json(&self) -> Outcome<Vec<u8>> {
-        Err("saving needs the feature serde".into())
     }
 }
