@@ -2,74 +2,64 @@ use std::sync::Arc;
 
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 
+use super::shape::choose_shape;
 use crate::error::Result;
-use crate::partition::{CrossFittedMixture, GaussianCells, MixtureParameters, Partition, TriedCells};
+use crate::linalg::transposed_product;
+use crate::partition::{
+    CrossFittedMixture, FoldedSample, GaussianCells, MixtureParameters, Partition, TriedCells,
+};
 use crate::process::NoiseLevel;
-use crate::score::{GaussianMixture, centres_into};
+use crate::score::{CellMixture, Embedding, GaussianMixture, centres_into};
 
-/// The Gaussian mixture that a partitioner found in one go: the cells' own score at every level.
+/// The mixture that a partitioner found in one go: the cells' own score at every level.
 #[derive(Debug, Clone)]
 pub(crate) struct Base {
-    /// The average of the folds' densities in all working coordinates, d columns.
-    pub(crate) mixture: GaussianMixture,
+    /// The average of the folds' densities, in all working coordinates.
+    pub(crate) mixture: CellMixture,
     /// In active coordinates, each fold's mixture, fitted to the rows outside it.
-    folds: Vec<GaussianMixture>,
+    folds: Vec<CellMixture>,
     /// The cells of the fit to all rows, in active coordinates.
     pub(crate) cells: Arc<dyn Partition>,
     /// Every number of cells that was tried.
     pub(crate) tried: Vec<TriedCells>,
 }
 
-/// Coordinates outside the active subspace, in which all components have one variance.
-pub(crate) struct RestCoordinates<'a> {
+/// Coordinates of a sample outside its active subspace, in which all components have one variance.
+pub(crate) struct RestCoordinates {
     /// Orthonormal columns, d × (d − m).
     pub(crate) axes: DMatrix<f64>,
     pub(crate) variance: f64,
     /// The sample's coordinates along them, n × (d − m).
     pub(crate) rows: DMatrix<f64>,
-    /// The sample's active coordinates, n × m, its weights and folds.
-    pub(crate) active_rows: &'a DMatrix<f64>,
-    pub(crate) weights: &'a [f64],
-    pub(crate) folds: &'a [usize],
 }
 
 impl Base {
-    /// `axes` (d × m) are the active directions.
+    /// `axes` (d × m) are the active directions, `sample` is in their coordinates.
     pub(crate) fn new(
         found: CrossFittedMixture,
+        sample: &FoldedSample,
         axes: &DMatrix<f64>,
-        rest: &RestCoordinates<'_>,
+        rest: RestCoordinates,
         component_std: f64,
     ) -> Result<Self> {
         let dim = axes.ncols();
+        let shape = choose_shape(&found, sample)?;
+        let folds: Result<Vec<CellMixture>> = found
+            .folds
+            .iter()
+            .map(|mixture| CellMixture::new(mixture, shape, Embedding::all_active(dim)))
+            .collect();
         let n_folds = found.folds.len() as f64;
         let cells = found.folds.iter().map(|m| m.masses.len() as f64).sum::<f64>() / n_folds;
         // The centres of at most m + 1 cells span the active space, so that the other coordinates of
         // their means are free; with more cells they are the common mean.
         let free = rest.axes.ncols() > 0 && cells <= dim as f64 + 1.0;
-        let (mut masses, mut means, mut covariances) = (Vec::new(), Vec::new(), Vec::new());
-        let mut folds = Vec::with_capacity(found.folds.len());
-        for (fold, mixture) in found.folds.into_iter().enumerate() {
-            let active = GaussianMixture::new(
-                mixture.masses.clone(),
-                mixture.means.clone(),
-                mixture.covariances.clone(),
-            )?;
-            let mut full_means = &mixture.means * axes.transpose();
-            if free {
-                full_means += rest.component_means(&active, fold)? * rest.axes.transpose();
-            }
-            for (cell, covariance) in mixture.covariances.iter().enumerate() {
-                masses.push(mixture.masses[cell] / n_folds);
-                means.push(full_means.row(cell).into_owned());
-                covariances.push(rest.full_covariance(axes, covariance));
-            }
-            folds.push(active);
-        }
-        let mixture =
-            GaussianMixture::new(DVector::from_vec(masses), DMatrix::from_rows(&means), covariances)?;
+        let rest_means = if free { rest.component_means(&found, sample)? } else { DMatrix::zeros(0, 0) };
+        let embedding =
+            Embedding { axes: axes.clone(), rest: rest.axes, rest_variance: rest.variance, rest_means };
+        let mixture = CellMixture::new(&average(&found.folds), shape, embedding)?;
         let cells = cells_of(found.all_rows, component_std)?;
-        Ok(Self { mixture, folds, cells: Arc::new(cells), tried: found.tried })
+        Ok(Self { mixture, folds: folds?, cells: Arc::new(cells), tried: found.tried })
     }
 
     /// Û of the mixture that was fitted without `fold`, at points in active coordinates (n × m).
@@ -86,24 +76,36 @@ impl Base {
     }
 }
 
-impl RestCoordinates<'_> {
-    /// The components' means along the rest axes, by one M-step on the rows outside `fold`: k × (d − m).
-    fn component_means(&self, mixture: &GaussianMixture, fold: usize) -> Result<DMatrix<f64>> {
-        let mut responsibilities = mixture.responsibilities(NoiseLevel::CLEAN, self.active_rows)?;
-        for (i, mut row) in responsibilities.row_iter_mut().enumerate() {
-            row *= if self.folds[i] == fold { 0.0 } else { self.weights[i] };
+impl RestCoordinates {
+    /// The means of all folds' components along the rest axes, each by one M-step on the rows that its
+    /// fold's mixture was fitted to: Σk × (d − m).
+    fn component_means(&self, found: &CrossFittedMixture, sample: &FoldedSample) -> Result<DMatrix<f64>> {
+        let mut means = Vec::new();
+        for (fold, mixture) in found.folds.iter().enumerate() {
+            let MixtureParameters { masses, means: centres, covariances } = mixture.clone();
+            let mixture = GaussianMixture::new(masses, centres, covariances)?;
+            let mut responsibilities = mixture.responsibilities(NoiseLevel::CLEAN, &sample.rows)?;
+            for (i, mut row) in responsibilities.row_iter_mut().enumerate() {
+                row *= if sample.folds[i] == fold { 0.0 } else { sample.weights[i] };
+            }
+            let sums = transposed_product(&responsibilities, &self.rows);
+            for (cell, sum) in sums.row_iter().enumerate() {
+                means.push(sum / responsibilities.column(cell).sum().max(f64::MIN_POSITIVE));
+            }
         }
-        let mut means = responsibilities.transpose() * &self.rows;
-        for (cell, mut row) in means.row_iter_mut().enumerate() {
-            row /= responsibilities.column(cell).sum().max(f64::MIN_POSITIVE);
-        }
-        Ok(means)
+        Ok(DMatrix::from_rows(&means))
     }
+}
 
-    /// QSQᵀ + v(I − QQᵀ) for the active axes Q and the rest's variance v.
-    fn full_covariance(&self, axes: &DMatrix<f64>, covariance: &DMatrix<f64>) -> DMatrix<f64> {
-        let full = axes * covariance * axes.transpose() + &self.axes * self.axes.transpose() * self.variance;
-        (&full + full.transpose()) * 0.5
+/// The mixture whose density is the average of those of `folds`.
+fn average(folds: &[MixtureParameters]) -> MixtureParameters {
+    let share = 1.0 / folds.len() as f64;
+    let masses: Vec<f64> = folds.iter().flat_map(|m| m.masses.iter().map(|w| w * share)).collect();
+    let means: Vec<_> = folds.iter().flat_map(|m| m.means.row_iter().map(|row| row.into_owned())).collect();
+    MixtureParameters {
+        masses: DVector::from_vec(masses),
+        means: DMatrix::from_rows(&means),
+        covariances: folds.iter().flat_map(|m| m.covariances.clone()).collect(),
     }
 }
 

@@ -78,8 +78,8 @@ impl Geometry {
             Some(found) => {
                 let least = smallest_std(&found).min(split.rest_std());
                 let component_std = given_std.unwrap_or(least);
-                let rest = split.rest_coordinates(&working, &sample);
-                (component_std, Some(Base::new(found, &split.active, &rest, component_std)?))
+                let rest = split.rest_coordinates(&working);
+                (component_std, Some(Base::new(found, &sample, &split.active, rest, component_std)?))
             }
             None => {
                 let component_std = match given_std {
@@ -218,14 +218,11 @@ impl Split {
         if self.rest.ncols() > 0 { self.isotropic.variance.sqrt() } else { f64::INFINITY }
     }
 
-    fn rest_coordinates<'a>(&self, working: &FoldedSample, sample: &'a FoldedSample) -> RestCoordinates<'a> {
+    fn rest_coordinates(&self, working: &FoldedSample) -> RestCoordinates {
         RestCoordinates {
             axes: self.rest.clone(),
             variance: self.isotropic.variance,
             rows: &working.rows * &self.rest,
-            active_rows: &sample.rows,
-            weights: &sample.weights,
-            folds: &sample.folds,
         }
     }
 }

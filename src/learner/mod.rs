@@ -14,6 +14,7 @@ mod observer;
 mod pass;
 mod report;
 mod rows;
+mod shape;
 mod statistics;
 mod streams;
 mod units;

@@ -35,9 +35,9 @@ pub struct DiffusionModel {
     report: FitReport,
     /// The cells of the quietest level.
     pub(crate) cells: Arc<dyn Partition>,
-    /// A mixture close to the law, in working units, as control variate of the density: the base, or
-    /// the mixture of the quietest level's warm starts where they are one.
-    control: Option<GaussianMixture>,
+    /// Without a base, the mixture of the quietest level's warm starts in working units, where they are
+    /// one: the control variate of the density.
+    warm_starts: Option<GaussianMixture>,
     /// Warm starts of the quietest level in the data's units, k × d.
     centres: DMatrix<f64>,
     /// Their masses, length k.
@@ -59,13 +59,12 @@ impl DiffusionModel {
             Some(mixture) => mixture.masses.clone(),
             None => DVector::from_element(working.nrows(), 1.0 / working.nrows() as f64),
         };
-        let control = match (score.base(), &mixture) {
-            (Some(base), _) => Some(base.clone()),
+        let warm_starts = match (score.base(), &mixture) {
             (None, Some(mixture)) => Some(subspace.blurred(mixture, score.component_std())?),
-            (None, None) => None,
+            _ => None,
         };
         let centres = units.to_data(&working);
-        Ok(Self { score, units, sampler, report, cells, control, centres, weights })
+        Ok(Self { score, units, sampler, report, cells, warm_starts, centres, weights })
     }
 
     /// Draws `n` rows: n × d. The same `rng` state gives the same rows for any number of threads.
@@ -89,10 +88,11 @@ impl DiffusionModel {
         check_columns(self.dim(), points)?;
         let working = self.units.to_working(points);
         let levels = self.score.levels();
-        let mut density = match &self.control {
-            Some(base) if !self.score.is_corrected() => base.log_density(NoiseLevel::CLEAN, &working)?,
-            Some(control) => log_density_with_control(&self.score, control, levels, &working)?,
-            None => log_density(&self.score, levels, &working)?,
+        let mut density = match (self.score.base(), &self.warm_starts) {
+            (Some(base), _) if !self.score.is_corrected() => base.log_density(NoiseLevel::CLEAN, &working)?,
+            (Some(base), _) => log_density_with_control(&self.score, base, levels, &working)?,
+            (None, Some(control)) => log_density_with_control(&self.score, control, levels, &working)?,
+            (None, None) => log_density(&self.score, levels, &working)?,
         };
         density.add_scalar_mut(-self.units.log_volume());
         Ok(density)

@@ -18,6 +18,8 @@ pub(super) const NOT_NEGATIVE: RangeInclusive<f64> = 0.0..=LARGEST;
 pub(super) const COVARIANCE: RangeInclusive<f64> = -LARGEST * LARGEST..=LARGEST * LARGEST;
 /// Eigenvalues of a covariance.
 pub(super) const VARIANCE: RangeInclusive<f64> = 0.0..=LARGEST * LARGEST;
+/// Variances that have to be positive.
+pub(super) const POSITIVE_VARIANCE: RangeInclusive<f64> = 1.0 / (LARGEST * LARGEST)..=LARGEST * LARGEST;
 const LARGEST: f64 = 1e50;
 
 /// Relative to the largest value: what counts as rounding.

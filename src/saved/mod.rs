@@ -2,11 +2,11 @@
 //!
 //! nalgebra's own serialisation is not used: it takes a matrix's shape on trust.
 
+mod base;
 mod check;
 mod header;
 mod level;
 mod matrix;
-mod mixture;
 mod model;
 mod part_name;
 mod partition;

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use nalgebra::DVector;
 use serde::{Deserialize, Serialize};
 
+use super::base::SavedBase;
 use super::check::{
     COVARIANCE, LENGTH, NOT_NEGATIVE, invalid, orthonormal, positive_semidefinite, require, within,
 };
 use super::header::{Format, Version};
 use super::level::{SavedLevel, load_levels};
 use super::matrix::SavedMatrix;
-use super::mixture::SavedMixture;
 use super::partition::SavedPartition;
 use super::report::SavedReport;
 use super::sampler::SavedSampler;
@@ -40,8 +40,8 @@ pub(super) struct SavedModel {
     covariance: SavedMatrix,
     component_std: f64,
     levels: Vec<SavedLevel>,
-    /// The base mixture whose score the polynomials correct, if there is one.
-    base: Option<SavedMixture>,
+    /// The mixture whose score the polynomials correct, if there is one.
+    base: Option<SavedBase>,
     /// The partitions of all levels, each once.
     partitions: Vec<SavedPartition>,
     /// The polynomials of each level, if it has any.
@@ -98,7 +98,7 @@ impl SavedModel {
             covariance: (&score.covariance).into(),
             component_std: score.component_std(),
             levels: score.levels().iter().copied().map(SavedLevel::from).collect(),
-            base: score.base().map(SavedMixture::from),
+            base: score.base().map(SavedBase::from),
             partitions: partitions?,
             scores,
             cells,
@@ -121,7 +121,7 @@ impl SavedModel {
         positive_semidefinite("covariance of the rows", &covariance)?;
         within("component std", &[self.component_std], NOT_NEGATIVE)?;
         let levels = load_levels(self.levels)?;
-        let base = self.base.map(|base| base.load(dim)).transpose()?;
+        let base = self.base.map(|base| base.load(dim, active_dim)).transpose()?;
 
         let partitions: Result<Vec<_>> = self
             .partitions

@@ -1,5 +1,6 @@
 //! Scores ∇ log p of noised laws: the traits, and the models that implement them.
 
+mod cell_mixture;
 mod centre;
 mod forward;
 mod gaussian_mixture;
@@ -9,6 +10,7 @@ mod numerical_divergence;
 mod piecewise_polynomial;
 mod start;
 
+pub(crate) use cell_mixture::{CellMixture, Embedding, RadialShape};
 pub(crate) use centre::{centres_and_divergence_into, centres_into};
 pub use gaussian_mixture::GaussianMixture;
 pub(crate) use model::check_columns;

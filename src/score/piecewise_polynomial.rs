@@ -1,5 +1,6 @@
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
 
+use super::cell_mixture::CellMixture;
 use super::gaussian_mixture::GaussianMixture;
 use super::level_score::{CentreDenoised, LevelScore};
 use super::model::{DifferentiableScore, GaussianLaw, ScoreModel};
@@ -72,7 +73,7 @@ pub struct PiecewisePolynomialScore {
     component_std: f64,
     levels: NoiseLevels,
     /// The cells' own score at every level, in closed form; `None` where each level has its own cells.
-    base: Option<GaussianMixture>,
+    base: Option<CellMixture>,
     /// Centre denoisers of the levels, or what they add to that of the base, if anything.
     pub(crate) scores: Vec<Option<LevelScore>>,
 }
@@ -84,7 +85,7 @@ impl PiecewisePolynomialScore {
         covariance: DMatrix<f64>,
         component_std: f64,
         levels: NoiseLevels,
-        base: Option<GaussianMixture>,
+        base: Option<CellMixture>,
         scores: Vec<Option<LevelScore>>,
     ) -> Self {
         Self { subspace, covariance, component_std, levels, base, scores }
@@ -99,8 +100,8 @@ impl PiecewisePolynomialScore {
         &self.subspace
     }
 
-    /// The Gaussian mixture whose score the polynomials correct, in working coordinates, if there is one.
-    pub(crate) fn base(&self) -> Option<&GaussianMixture> {
+    /// The mixture whose score the polynomials correct, in working coordinates, if there is one.
+    pub(crate) fn base(&self) -> Option<&CellMixture> {
         self.base.as_ref()
     }
 

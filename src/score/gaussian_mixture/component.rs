@@ -9,16 +9,16 @@ const ASYMMETRY: f64 = 1e-9;
 
 /// S = V diag(λ) Vᵀ.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Component {
-    pub(super) covariance: DMatrix<f64>,
-    pub(super) eigenvalues: DVector<f64>,
+pub(in crate::score) struct Component {
+    pub(in crate::score) covariance: DMatrix<f64>,
+    pub(in crate::score) eigenvalues: DVector<f64>,
     /// One eigenvector a column.
-    pub(super) eigenvectors: DMatrix<f64>,
+    pub(in crate::score) eigenvectors: DMatrix<f64>,
 }
 
 impl Component {
     /// Decomposes the d × d covariance of component `index`. Eigenvalues within rounding of zero become zero.
-    pub(super) fn new(covariance: DMatrix<f64>, dim: usize, index: usize) -> Result<Self> {
+    pub(in crate::score) fn new(covariance: DMatrix<f64>, dim: usize, index: usize) -> Result<Self> {
         check_shape(&covariance, dim)?;
         let invalid = Error::NotPositiveDefinite { what: "covariance of component", index };
         if covariance.iter().any(|value| !value.is_finite()) {
@@ -48,7 +48,7 @@ impl Component {
     }
 
     /// The variance of a spherical covariance v I, if it is one.
-    pub(super) fn spherical_variance(covariance: &DMatrix<f64>) -> Option<f64> {
+    pub(in crate::score) fn spherical_variance(covariance: &DMatrix<f64>) -> Option<f64> {
         let variance = *covariance.get((0, 0))?;
         let spherical = is_diagonal(covariance)
             && variance >= 0.0

@@ -3,23 +3,23 @@
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 
 /// Rows evaluated together, so that their coordinates stay in the cache.
-pub(super) const ROW_BLOCK: usize = 128;
+pub(in crate::score) const ROW_BLOCK: usize = 128;
 
 /// Points farther out than this are evaluated here, which keeps their squares finite.
 const FARTHEST: f64 = 1e100;
 
 /// A log-weight that stands for zero and is still finite, so that differences of two are no NaN.
-pub(super) const LOWEST_LOGIT: f64 = -1e300;
+pub(in crate::score) const LOWEST_LOGIT: f64 = -1e300;
 
 /// Where the answers go; what is `None` is not computed.
-pub(super) struct Outputs<'a> {
-    pub(super) score: Option<DMatrixViewMut<'a, f64>>,
-    pub(super) divergence: Option<&'a mut [f64]>,
-    pub(super) log_density: Option<&'a mut [f64]>,
+pub(in crate::score) struct Outputs<'a> {
+    pub(in crate::score) score: Option<DMatrixViewMut<'a, f64>>,
+    pub(in crate::score) divergence: Option<&'a mut [f64]>,
+    pub(in crate::score) log_density: Option<&'a mut [f64]>,
 }
 
 /// A block of rows minus a common `origin`, with far points pulled in.
-pub(super) fn centred_block(
+pub(in crate::score) fn centred_block(
     points: &DMatrixView<'_, f64>,
     start: usize,
     origin: impl Fn(usize) -> f64,

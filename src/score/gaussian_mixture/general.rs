@@ -6,6 +6,7 @@ use nalgebra::{DMatrix, DMatrixView, Dyn};
 
 use super::component::Component;
 use super::evaluation::{LOWEST_LOGIT, Outputs, ROW_BLOCK, centred_block};
+use super::running_means::RunningMeans;
 use crate::error::{Error, Result};
 use crate::process::NoiseLevel;
 
@@ -118,91 +119,11 @@ pub(super) fn evaluate(
             running.add_weights(&log_joint);
             if with_gradient {
                 component.gradient_into(&frame, &mut gradient);
-                running.add_gradients(&gradient, component.variances.iter().map(|v| 1.0 / v).sum());
+                let trace = -component.variances.iter().map(|v| 1.0 / v).sum::<f64>();
+                running.add_gradients(&gradient, &vec![trace; rows]);
             }
         }
-        running.write(start, &mut outputs);
+        running.finish().write(start, &mut outputs);
     }
     Ok(())
-}
-
-/// Weighted means over the components seen so far, one a row.
-struct RunningMeans {
-    /// Largest log-weight.
-    peak: Vec<f64>,
-    /// Σ exp(log-weight − peak), before and after the newest component.
-    total_before: Vec<f64>,
-    total: Vec<f64>,
-    /// The factor that the newest change of peak asks of everything summed before.
-    shrink: Vec<f64>,
-    /// Weight of the newest component relative to the peak.
-    weight: Vec<f64>,
-    gradient: DMatrix<f64>,
-    squared_deviations: Vec<f64>,
-    precision: Vec<f64>,
-}
-
-impl RunningMeans {
-    fn new(rows: usize, dim: usize) -> Self {
-        let zeros = vec![0.0; rows];
-        Self {
-            peak: vec![LOWEST_LOGIT; rows],
-            total_before: zeros.clone(),
-            total: zeros.clone(),
-            shrink: zeros.clone(),
-            weight: zeros.clone(),
-            gradient: DMatrix::zeros(rows, dim),
-            squared_deviations: zeros.clone(),
-            precision: zeros,
-        }
-    }
-
-    fn add_weights(&mut self, log_joint: &[f64]) {
-        for (row, &logit) in log_joint.iter().enumerate() {
-            let peak = self.peak[row].max(logit);
-            self.shrink[row] = (self.peak[row] - peak).exp();
-            self.weight[row] = (logit - peak).exp();
-            self.total_before[row] = self.total[row] * self.shrink[row];
-            self.total[row] = self.total_before[row] + self.weight[row];
-            self.peak[row] = peak;
-        }
-    }
-
-    fn add_gradients(&mut self, gradient: &DMatrix<f64>, precision: f64) {
-        let share: Vec<f64> =
-            self.weight.iter().zip(&self.total).map(|(weight, total)| weight / total).collect();
-        let mut squared = vec![0.0; share.len()];
-        for (mut mean, new) in self.gradient.column_iter_mut().zip(gradient.column_iter()) {
-            for (((mean, new), share), squared) in
-                mean.iter_mut().zip(new.iter()).zip(&share).zip(&mut squared)
-            {
-                let deviation = new - *mean;
-                *squared += deviation * deviation;
-                *mean += share * deviation;
-            }
-        }
-        for row in 0..share.len() {
-            // A product of zero and an overflow would be NaN.
-            let added = self.total_before[row] * share[row] * squared[row].min(f64::MAX);
-            self.squared_deviations[row] = self.squared_deviations[row] * self.shrink[row] + added;
-            self.precision[row] += share[row] * (precision - self.precision[row]);
-        }
-    }
-
-    fn write(&self, start: usize, outputs: &mut Outputs<'_>) {
-        let rows = self.total.len();
-        if let Some(score) = &mut outputs.score {
-            score.rows_mut(start, rows).copy_from(&self.gradient);
-        }
-        if let Some(divergence) = &mut outputs.divergence {
-            for (row, value) in divergence[start..start + rows].iter_mut().enumerate() {
-                *value = self.squared_deviations[row] / self.total[row] - self.precision[row];
-            }
-        }
-        if let Some(log_density) = &mut outputs.log_density {
-            for (row, value) in log_density[start..start + rows].iter_mut().enumerate() {
-                *value = self.peak[row] + self.total[row].ln();
-            }
-        }
-    }
 }

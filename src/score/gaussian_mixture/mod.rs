@@ -3,18 +3,21 @@
 mod component;
 mod evaluation;
 mod general;
-#[cfg(feature = "serde")]
-mod saved;
+mod running_means;
 mod spherical;
 #[cfg(test)]
 mod tests;
+
+pub(super) use self::component::Component;
+pub(super) use self::evaluation::{LOWEST_LOGIT, Outputs, ROW_BLOCK, centred_block};
+pub(super) use self::running_means::{MixtureValues, RunningMeans};
 
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
 
-use self::component::{Component, check_shape};
-use self::evaluation::{Outputs, softmax_rows};
+use self::component::check_shape;
+use self::evaluation::softmax_rows;
 use self::spherical::SphericalMeans;
 use super::model::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel, check_columns};
 use crate::error::{Error, Result};

@@ -1,0 +1,110 @@
+use nalgebra::{DMatrix, DVector};
+
+use super::*;
+use crate::check::{check_divergence, check_log_density, check_score_model};
+use crate::process::NoiseLevels;
+use crate::score::GaussianMixture;
+
+fn parameters() -> MixtureParameters {
+    MixtureParameters {
+        masses: DVector::from_vec(vec![0.3, 0.7]),
+        means: DMatrix::from_row_slice(2, 2, &[-1.0, 0.5, 1.5, -0.3]),
+        covariances: vec![
+            DMatrix::from_row_slice(2, 2, &[0.6, 0.2, 0.2, 0.3]),
+            DMatrix::from_row_slice(2, 2, &[0.2, -0.05, -0.05, 0.5]),
+        ],
+    }
+}
+
+/// Two active directions in three, the third at an angle.
+fn embedding(rest_means: DMatrix<f64>) -> Embedding {
+    let (c, s) = (0.6, 0.8);
+    Embedding {
+        axes: DMatrix::from_row_slice(3, 2, &[c, 0.0, 0.0, 1.0, s, 0.0]),
+        rest: DMatrix::from_column_slice(3, 1, &[-s, 0.0, c]),
+        rest_variance: 0.25,
+        rest_means,
+    }
+}
+
+fn points() -> DMatrix<f64> {
+    DMatrix::from_fn(40, 3, |i, j| 2.5 * ((i * 3 + j * 5) as f64 * 0.7).sin())
+}
+
+fn levels() -> NoiseLevels {
+    NoiseLevels::new([
+        NoiseLevel::new(1.0, 6.0).unwrap(),
+        NoiseLevel::new(0.5, 0.8).unwrap(),
+        NoiseLevel::new(0.9, 0.3).unwrap(),
+        NoiseLevel::CLEAN,
+    ])
+    .unwrap()
+}
+
+#[test]
+fn without_a_shape_it_is_the_gaussian_mixture() {
+    let offsets = DMatrix::from_column_slice(2, 1, &[0.4, -0.2]);
+    for rest_means in [DMatrix::zeros(0, 0), offsets] {
+        let embedding = embedding(rest_means);
+        let mixture = parameters();
+        let cells = CellMixture::new(&mixture, RadialShape::GAUSSIAN, embedding.clone()).unwrap();
+        let mut means = &mixture.means * embedding.axes.transpose();
+        if embedding.rest_means.ncols() > 0 {
+            means += &embedding.rest_means * embedding.rest.transpose();
+        }
+        let covariances = mixture.covariances.iter().map(|s| {
+            let full = &embedding.axes * s * embedding.axes.transpose()
+                + &embedding.rest * embedding.rest.transpose() * 0.25;
+            (&full + full.transpose()) * 0.5
+        });
+        let full = GaussianMixture::new(mixture.masses.clone(), means, covariances.collect()).unwrap();
+        for &level in levels().iter() {
+            let (a, b) = (cells.log_density(level, &points()), full.log_density(level, &points()));
+            approx::assert_relative_eq!(a.unwrap(), b.unwrap(), epsilon = 1e-10);
+            let (a, b) = (cells.score(level, &points()), full.score(level, &points()));
+            approx::assert_relative_eq!(a.unwrap(), b.unwrap(), epsilon = 1e-10);
+            let (a, b) = (cells.start(level).unwrap(), full.start(level).unwrap());
+            approx::assert_relative_eq!(a.covariance, b.covariance, epsilon = 1e-10);
+            approx::assert_relative_eq!(a.mean, b.mean, epsilon = 1e-10);
+        }
+        approx::assert_relative_eq!(cells.component_std(), full.component_std(), epsilon = 1e-10);
+    }
+}
+
+#[test]
+fn a_shaped_mixture_is_one_law_at_every_level() {
+    for beta in [-0.4, 0.25] {
+        let offsets = DMatrix::from_column_slice(2, 1, &[0.4, -0.2]);
+        let cells = CellMixture::new(&parameters(), RadialShape::new(beta), embedding(offsets)).unwrap();
+        check_score_model(&cells, &levels(), &points()).unwrap();
+        check_log_density(&cells, &levels(), &points()).unwrap();
+        check_divergence(&cells, &levels(), &points()).unwrap();
+    }
+}
+
+/// In one dimension: the noised density against the convolution by quadrature, mass one, variance kept.
+#[test]
+fn noise_convolves_and_the_covariance_is_kept() {
+    let mixture = MixtureParameters {
+        masses: DVector::from_element(1, 1.0),
+        means: DMatrix::from_element(1, 1, 0.3),
+        covariances: vec![DMatrix::from_element(1, 1, 0.8)],
+    };
+    let grid = DMatrix::from_fn(4001, 1, |i, _| -10.0 + 0.005 * i as f64);
+    for beta in [-0.5, 0.3] {
+        let cells = CellMixture::new(&mixture, RadialShape::new(beta), Embedding::all_active(1)).unwrap();
+        let clean = cells.log_density(NoiseLevel::CLEAN, &grid).unwrap().map(f64::exp);
+        approx::assert_relative_eq!(clean.sum() * 0.005, 1.0, epsilon = 1e-9);
+        let variance = (0..4001).map(|i| clean[i] * (grid[i] - 0.3).powi(2)).sum::<f64>() * 0.005;
+        approx::assert_relative_eq!(variance, 0.8, epsilon = 1e-9);
+        let level = NoiseLevel::new(0.7, 0.4).unwrap();
+        for y in [-1.5, 0.2, 2.0] {
+            let kernel = |x: f64| {
+                (-0.5 * ((y - 0.7 * x) / 0.4f64).powi(2)).exp() / (0.4 * (std::f64::consts::TAU).sqrt())
+            };
+            let expected = (0..4001).map(|i| clean[i] * kernel(grid[i])).sum::<f64>() * 0.005;
+            let found = cells.log_density(level, &DMatrix::from_element(1, 1, y)).unwrap()[0];
+            approx::assert_relative_eq!(found, expected.ln(), epsilon = 1e-8);
+        }
+    }
+}
