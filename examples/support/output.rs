@@ -2,34 +2,103 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Writes a file beside `path` and renames it to `path` once it is complete, so that no reader ever
-/// sees half of it. On an error the file beside is removed and what stood at `path` stays.
-pub(crate) fn write_whole(
-    path: &Path,
-    content: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
-) -> io::Result<()> {
-    let beside = path_beside(path)?;
-    let mut file = BufWriter::new(File::create_new(&beside)?);
-    let written = content(&mut file)
-        .and_then(|()| file.flush())
-        .and_then(|()| file.get_ref().sync_all())
-        .and_then(|()| fs::rename(&beside, path));
-    if written.is_err() {
-        // The first error is the one to report, whether or not this works.
-        let _ = fs::remove_file(&beside);
-    }
-    written
+/// sees half of it. On an error nothing is left behind and what stood at `path` stays.
+pub(crate) fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
+    write_together(&[(path, content)]).map_err(|(_, cause)| cause)
 }
 
-/// `<path>.<process id>.tmp`: in the same directory, since a rename cannot cross file systems.
-fn path_beside(path: &Path) -> io::Result<PathBuf> {
-    let name = path
-        .file_name()
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not the name of a file"))?;
-    let mut beside = OsString::from(name);
-    beside.push(format!(".{}.tmp", std::process::id()));
-    Ok(path.with_file_name(beside))
+/// Writes all of these files, each as [`write_whole`] does, or none.
+///
+/// An error says at which path. What stood at any of the paths before stays then.
+pub(crate) fn write_together<'a>(files: &[(&'a Path, &[u8])]) -> Result<(), (&'a Path, io::Error)> {
+    let mut replacements = Vec::new();
+    for &(path, content) in files {
+        replacements.push(Replacement::prepare(path, content).map_err(|cause| (path, cause))?);
+    }
+    for replacement in &mut replacements {
+        replacement.put().map_err(|cause| (replacement.path, cause))?;
+    }
+    replacements.into_iter().for_each(Replacement::keep);
+    Ok(())
+}
+
+/// Whether a file can be created beside `path`, as a write would. For paths that do not fit, a better
+/// moment to hear of it than the end of a long computation.
+pub(crate) fn check_writable(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, "this is a directory"));
+    }
+    // A device or a pipe would be replaced by a file, not written to.
+    if path.try_exists()? && !path.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "this is not a regular file"));
+    }
+    Replacement::prepare(path, &[]).map(drop)
+}
+
+/// A new file on its way to `path`; dropped before it is kept, all is as it was.
+struct Replacement<'a> {
+    path: &'a Path,
+    /// Where the new file is until it is put to the path.
+    new: Option<PathBuf>,
+    /// Where the file is that stood at the path.
+    old: Option<PathBuf>,
+    kept: bool,
+}
+
+impl<'a> Replacement<'a> {
+    fn prepare(path: &'a Path, content: &[u8]) -> io::Result<Self> {
+        let new = beside(path, "new")?;
+        let mut file = File::create_new(&new)?;
+        let replacement = Self { path, new: Some(new), old: None, kept: false };
+        file.write_all(content)?;
+        file.sync_all()?;
+        Ok(replacement)
+    }
+
+    fn put(&mut self) -> io::Result<()> {
+        if self.path.is_file() {
+            let old = beside(self.path, "old")?;
+            fs::rename(self.path, &old)?;
+            self.old = Some(old);
+        }
+        if let Some(new) = &self.new {
+            fs::rename(new, self.path)?;
+            self.new = None;
+        }
+        Ok(())
+    }
+
+    fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for Replacement<'_> {
+    /// The first error is the one to report, whether or not cleaning up works.
+    fn drop(&mut self) {
+        let _ = match (&self.new, &self.old) {
+            (_, Some(old)) if self.kept => fs::remove_file(old),
+            (None, None) if self.kept => Ok(()),
+            // A rename replaces the new file in one step, if it is there.
+            (None, Some(old)) => fs::rename(old, self.path),
+            (None, None) => fs::remove_file(self.path),
+            (Some(new), None) => fs::remove_file(new),
+            (Some(new), Some(old)) => fs::remove_file(new).and(fs::rename(old, self.path)),
+        };
+    }
+}
+
+/// `<path>.<process id>.<what>`: in the same directory, since a rename cannot cross file systems.
+fn beside(path: &Path, what: &str) -> io::Result<PathBuf> {
+    let no_name = || io::Error::new(io::ErrorKind::InvalidInput, "this is not the name of a file");
+    if path.as_os_str().as_encoded_bytes().last().is_some_and(|&end| std::path::is_separator(end.into())) {
+        return Err(no_name());
+    }
+    let mut name = OsString::from(path.file_name().ok_or_else(no_name)?);
+    name.push(format!(".{}.{what}", std::process::id()));
+    Ok(path.with_file_name(name))
 }

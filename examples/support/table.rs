@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use csv::{ReaderBuilder, StringRecord, Trim};
@@ -59,20 +59,24 @@ impl Table {
         Ok(Self { columns, rows })
     }
 
-    /// Writes the table as comma separated values, each number with as many digits as it takes to
-    /// read the same number back. A file that stood at `path` is replaced, by a complete one only.
+    /// Writes the table to a file. One that stood at `path` is replaced, by a complete one only.
     pub(crate) fn write(&self, path: &Path) -> Result<(), TableError> {
-        write_whole(path, |file| self.write_to(file))
-            .map_err(|cause| TableError(format!("{}: {cause}", path.display())))
+        let written = self.to_csv().and_then(|content| write_whole(path, &content));
+        written.map_err(|cause| TableError(format!("{}: {cause}", path.display())))
     }
 
-    fn write_to(&self, file: &mut impl Write) -> io::Result<()> {
-        let mut writer = csv::Writer::from_writer(file);
+    /// The table as comma separated values, each number with as many digits as it takes to read the
+    /// same number back.
+    pub(crate) fn to_csv(&self) -> io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        let mut writer = csv::Writer::from_writer(&mut content);
         writer.write_record(&self.columns)?;
         for row in self.rows.row_iter() {
             writer.write_record(row.iter().map(f64::to_string))?;
         }
-        writer.flush()
+        writer.flush()?;
+        drop(writer);
+        Ok(content)
     }
 }
 

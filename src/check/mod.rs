@@ -5,6 +5,7 @@
 
 mod comparison;
 mod derivatives;
+mod partitioner;
 mod sampler;
 mod schedule;
 mod score_model;
@@ -12,6 +13,7 @@ mod score_model;
 mod tests;
 
 pub use derivatives::{check_divergence, check_log_density};
+pub use partitioner::check_partitioner;
 pub use sampler::check_sampler;
 pub use schedule::check_schedule;
 pub use score_model::check_score_model;

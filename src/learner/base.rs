@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 
+use super::geometry::Geometry;
 use super::shape::choose_shape;
 use crate::error::Result;
 use crate::linalg::transposed_product;
@@ -25,6 +26,7 @@ pub(crate) struct Base {
 }
 
 /// Coordinates of a sample outside its active subspace, in which all components have one variance.
+#[derive(Debug, Clone)]
 pub(crate) struct RestCoordinates {
     /// Orthonormal columns, d × (d − m).
     pub(crate) axes: DMatrix<f64>,
@@ -34,15 +36,9 @@ pub(crate) struct RestCoordinates {
 }
 
 impl Base {
-    /// `axes` (d × m) are the active directions, `sample` is in their coordinates.
-    pub(crate) fn new(
-        found: CrossFittedMixture,
-        sample: &FoldedSample,
-        axes: &DMatrix<f64>,
-        rest: RestCoordinates,
-        component_std: f64,
-    ) -> Result<Self> {
-        let dim = axes.ncols();
+    /// The average of the folds of `found`, in the coordinates of `geometry`.
+    pub(crate) fn new(found: CrossFittedMixture, geometry: &Geometry) -> Result<Self> {
+        let (dim, sample, rest) = (geometry.active_dim(), &geometry.subsample, &geometry.rest);
         let shape = choose_shape(&found, sample)?;
         let folds: Result<Vec<CellMixture>> = found
             .folds
@@ -55,10 +51,14 @@ impl Base {
         // their means are free; with more cells they are the common mean.
         let free = rest.axes.ncols() > 0 && cells <= dim as f64 + 1.0;
         let rest_means = if free { rest.component_means(&found, sample)? } else { DMatrix::zeros(0, 0) };
-        let embedding =
-            Embedding { axes: axes.clone(), rest: rest.axes, rest_variance: rest.variance, rest_means };
+        let embedding = Embedding {
+            axes: geometry.subspace.axes.clone(),
+            rest: rest.axes.clone(),
+            rest_variance: rest.variance,
+            rest_means,
+        };
         let mixture = CellMixture::new(&average(&found.folds), shape, embedding)?;
-        let cells = cells_of(found.all_rows, component_std)?;
+        let cells = cells_of(found.all_rows, geometry.component_std)?;
         Ok(Self { mixture, folds: folds?, cells: Arc::new(cells), tried: found.tried })
     }
 
@@ -77,6 +77,11 @@ impl Base {
 }
 
 impl RestCoordinates {
+    /// Standard deviation along the rest; infinite when there is none.
+    pub(crate) fn std(&self) -> f64 {
+        if self.axes.ncols() > 0 { self.variance.sqrt() } else { f64::INFINITY }
+    }
+
     /// The means of all folds' components along the rest axes, each by one M-step on the rows that its
     /// fold's mixture was fitted to: Σk × (d − m).
     fn component_means(&self, found: &CrossFittedMixture, sample: &FoldedSample) -> Result<DMatrix<f64>> {

@@ -1,7 +1,7 @@
 use nalgebra::{DMatrix, DVector};
 
 use crate::error::Result;
-use crate::partition::{Annealing, Partition, least_variance};
+use crate::partition::{Annealing, Partition};
 
 /// Share of the rows that the annealing sees; the others judge it.
 const TRAINING: f64 = 0.8;
@@ -25,8 +25,7 @@ pub(super) fn estimate_component_std(rows: &DMatrix<f64>, weights: &[f64]) -> Re
         training.clone()
     };
     let held_out_weights = &weights[weights.len() - held_out.nrows()..];
-    let least_variance = least_variance(rows.row_variance().iter().copied());
-    let mut annealing = Annealing::new(&training, &weights[..split], least_variance);
+    let mut annealing = Annealing::new(&training, &weights[..split]);
     let mut path: Vec<(f64, f64)> = Vec::new();
     let mut best = 0;
     while path.len() < best + PATIENCE + 1 {
@@ -37,7 +36,7 @@ pub(super) fn estimate_component_std(rows: &DMatrix<f64>, weights: &[f64]) -> Re
             best = path.len() - 1;
         }
         // Where values repeat, the likelihood would rise for ever.
-        if cells.centres().nrows() > MOST_CELLS || annealing.bandwidth().powi(2) <= least_variance {
+        if cells.centres().nrows() > MOST_CELLS || annealing.is_narrow() {
             break;
         }
         annealing.cool()?;

@@ -2,11 +2,13 @@ use std::sync::Arc;
 
 use super::composition::DiffusionLearner;
 use super::correction::{correct_base, correction_tasks};
+use super::diagnosis;
 use super::geometry::Geometry;
 use super::induction::Induction;
 use super::model::DiffusionModel;
 use super::moments::Moments;
 use super::pass::{Pass, RegressionTask, Task};
+use super::refinement::{Next, Refinement};
 use super::report::{FitReport, LevelReport};
 use super::statistics::{Statistics, Sums};
 use super::warning::FitWarning;
@@ -54,6 +56,8 @@ pub struct Fit {
 enum State {
     /// Nothing.
     Start,
+    /// Units; the base mixture is being refined on all rows.
+    Refinement(Arc<Geometry>, Refinement),
     /// Units and noise levels; levels are learned one after the other, each with cells of its own.
     Induction(Arc<Geometry>, NoiseLevels, Box<Induction>),
     /// Units, noise levels and a base mixture, whose score is corrected at all levels together.
@@ -114,6 +118,12 @@ impl Fit {
         let state = std::mem::replace(&mut self.state, State::Start);
         match (state, total, &pass.task) {
             (State::Start, Sums::Moments(moments), _) => self.begin(&moments),
+            (State::Refinement(geometry, refinement), Sums::Cells(sums), _) => {
+                self.refine(refinement.absorb_cells(&sums, &geometry), geometry)
+            }
+            (State::Refinement(geometry, refinement), Sums::Likelihoods(judged), _) => {
+                self.refine(refinement.absorb_likelihoods(&judged, &geometry), geometry)
+            }
             (State::Induction(geometry, levels, mut induction), Sums::Smoothing(moments), _) => {
                 induction.absorb_moments(moments);
                 self.induct(geometry, levels, induction)
@@ -139,37 +149,66 @@ impl Fit {
         self.next = Some(Pass { number: self.report.passes, seed: self.seed, task });
     }
 
-    /// Units, active subspace, base mixture and noise levels from the moments.
+    /// Units and active subspace from the moments, and the base mixture where there is one.
     fn begin(&mut self, moments: &Moments) -> Result<()> {
         let warnings = &mut self.report.warnings;
         let (given_std, partitioner) = (self.learner.component_std, self.learner.partitioner.as_ref());
-        let geometry = Geometry::new(moments, self.report.n_rows, given_std, partitioner, warnings)?;
+        let (geometry, found) = Geometry::new(moments, self.report.n_rows, given_std, partitioner, warnings)?;
+        self.report.dim = geometry.covariance.nrows();
+        self.report.active_dim = geometry.active_dim();
+        let sample = &geometry.subsample;
+        let complete = sample.stands_for <= sample.rows.nrows() as u64;
+        let geometry = Arc::new(geometry);
+        match found {
+            Some(found) if complete => self.refine(Next::Done(found), geometry),
+            Some(found) => self.refine(Refinement::new(found).next(&geometry), geometry),
+            None => {
+                let levels = self.choose_levels(&geometry)?;
+                let induction =
+                    Induction::new(self.learner.clone(), self.seed, geometry.clone(), levels.clone());
+                self.set_next(Task::Smoothing(geometry.clone(), induction.smoothing()));
+                self.state = State::Induction(geometry, levels, Box::new(induction));
+                Ok(())
+            }
+        }
+    }
+
+    /// Another pass of refinement, or the base and the levels at which it is to be corrected.
+    fn refine(&mut self, next: Next, geometry: Arc<Geometry>) -> Result<()> {
+        match next {
+            Next::Pass(refinement, task) => {
+                self.set_next(task);
+                self.state = State::Refinement(geometry, refinement);
+            }
+            Next::Done(found) => {
+                let geometry = Arc::new(Arc::unwrap_or_clone(geometry).with_base(found)?);
+                let levels = self.choose_levels(&geometry)?;
+                if let Some(base) = &geometry.base {
+                    self.report.cell_path = base.tried.clone();
+                    let tasks = correction_tasks(&self.learner, &geometry, base, &levels)?;
+                    self.set_next(Task::Regression(geometry.clone(), tasks));
+                }
+                self.state = State::Correction(geometry, levels);
+            }
+        }
+        Ok(())
+    }
+
+    /// The schedule's noise levels for the data's scale.
+    fn choose_levels(&mut self, geometry: &Geometry) -> Result<NoiseLevels> {
         let scale = geometry.scale();
         let levels = self.learner.schedule.levels(scale)?;
         let ratio = levels.noisiest().noise_to_signal() / scale.data_std;
         if ratio < 1.0 {
-            warnings.push(FitWarning::NoisiestNotGaussian { ratio });
+            self.report.warnings.push(FitWarning::NoisiestNotGaussian { ratio });
         }
         let bandwidth = levels.quietest().bandwidth(scale.component_std);
         if bandwidth > BLURRED * scale.component_std {
             let component_std = scale.component_std;
-            warnings.push(FitWarning::QuietestAboveComponent { bandwidth, component_std });
+            self.report.warnings.push(FitWarning::QuietestAboveComponent { bandwidth, component_std });
         }
-        self.report.dim = geometry.covariance.nrows();
-        self.report.active_dim = geometry.active_dim();
         self.report.component_std = geometry.component_std;
-        let geometry = Arc::new(geometry);
-        if let Some(base) = &geometry.base {
-            self.report.cell_path = base.tried.clone();
-            let tasks = correction_tasks(&self.learner, &geometry, base, &levels)?;
-            self.set_next(Task::Regression(geometry.clone(), tasks));
-            self.state = State::Correction(geometry, levels);
-        } else {
-            let induction = Induction::new(self.learner.clone(), self.seed, geometry.clone(), levels.clone());
-            self.set_next(Task::Smoothing(geometry.clone(), induction.smoothing()));
-            self.state = State::Induction(geometry, levels, Box::new(induction));
-        }
-        Ok(())
+        Ok(levels)
     }
 
     /// Level after level until rows are needed again, or all levels are done.
@@ -185,6 +224,7 @@ impl Fit {
             return Ok(());
         }
         let scores = induction.into_scores();
+        self.report.warnings.extend(diagnosis::of_levels(&scores, &levels, &geometry, self.seed)?);
         let cells = scores.last().map(|score| score.basis().partition().clone()).ok_or(Error::NoLevels)?;
         let by_level = scores.into_iter().map(Some).collect();
         self.next = None;
@@ -213,7 +253,7 @@ impl Fit {
     /// The noise levels, once the first pass has chosen them.
     pub fn levels(&self) -> Option<&NoiseLevels> {
         match &self.state {
-            State::Start => None,
+            State::Start | State::Refinement(..) => None,
             State::Induction(_, levels, _) | State::Correction(_, levels) | State::Done(_, levels, _) => {
                 Some(levels)
             }

@@ -2,11 +2,12 @@ use nalgebra::{DMatrix, DVector, SymmetricEigen};
 
 use super::base::{Base, RestCoordinates, smallest_std};
 use super::component_std::estimate_component_std;
+use super::diagnosis;
 use super::moments::Moments;
 use super::units::Units;
 use super::warning::FitWarning;
 use crate::error::{Error, Result};
-use crate::partition::{FoldedSample, IsotropicRest, Partitioner};
+use crate::partition::{CrossFittedMixture, FoldedSample, IsotropicRest, Partitioner};
 use crate::process::DataScale;
 use crate::score::ActiveSubspace;
 
@@ -31,6 +32,10 @@ pub(crate) struct Geometry {
     /// Covariance of X = U + σ₀Z in working units, d × d: the rows', but σ₀² along the directions that are
     /// not active and at least σ₀² along the others.
     pub(crate) covariance: DMatrix<f64>,
+    /// Directions outside the active subspace.
+    pub(crate) rest: RestCoordinates,
+    /// In working units.
+    given_std: Option<f64>,
     pub(crate) component_std: f64,
     /// Bounded subsample in active coordinates, in random order.
     pub(crate) subsample: FoldedSample,
@@ -40,14 +45,15 @@ pub(crate) struct Geometry {
 }
 
 impl Geometry {
-    /// Units, component std, active subspace and base from the moments of `n_rows` rows.
+    /// Units, component std and active subspace from the moments of `n_rows` rows; and the mixture that
+    /// the partitioner finds in the subsample, if it finds one.
     pub(crate) fn new(
         moments: &Moments,
         n_rows: u64,
         given_std: Option<f64>,
         partitioner: &dyn Partitioner,
         warnings: &mut Vec<FitWarning>,
-    ) -> Result<Self> {
+    ) -> Result<(Self, Option<CrossFittedMixture>)> {
         if moments.weight <= 0.0 {
             return Err(Error::NoRows);
         }
@@ -62,6 +68,8 @@ impl Geometry {
         });
         let raw = moments.subsample();
         let working = FoldedSample { rows: units.to_working(&raw.rows), ..raw };
+
+        warnings.extend(diagnosis::of_sample(&working));
 
         let spectrum = Spectrum::new(&covariance)?;
         let smallest = spectrum.variances.min().max(0.0);
@@ -79,34 +87,37 @@ impl Geometry {
             Some(std) => spectrum.split_at_noise(std, n_rows),
             None => spectrum.split_flat_bottom(&working, n_rows),
         };
-        let sample = split.project(&working);
-        let found = partitioner.mixture(&sample)?;
-        let (component_std, base) = match found {
-            Some(found) => {
-                let least = smallest_std(&found).min(split.rest_std());
-                let component_std = given_std.unwrap_or(least);
-                let rest = split.rest_coordinates(&working);
-                (component_std, Some(Base::new(found, &sample, &split.active, rest, component_std)?))
-            }
-            None => {
-                let component_std = match given_std {
-                    Some(std) => std,
-                    None => estimate_component_std(&working.rows, &working.weights)?,
-                };
-                split = spectrum.split_at_noise(component_std, n_rows);
-                (component_std, None)
+        let found = partitioner.mixture(&split.project(&working))?;
+        let component_std = match (given_std, &found) {
+            (Some(std), _) => std,
+            (None, Some(found)) => smallest_std(found).min(split.rest_std()),
+            (None, None) => {
+                let std = estimate_component_std(&working.rows, &working.weights)?;
+                split = spectrum.split_at_noise(std, n_rows);
+                std
             }
         };
-        Ok(Self {
+        let geometry = Self {
             units,
             variances: split.variances.clone(),
             subsample: split.project(&working),
+            rest: split.rest_coordinates(&working),
             covariance: split.covariance(component_std),
             subspace: ActiveSubspace { mean: DVector::zeros(std.len()), axes: split.active },
+            given_std,
             component_std,
-            base,
+            base: None,
             weight: moments.weight,
-        })
+        };
+        Ok((geometry, found))
+    }
+
+    /// With the final mixture as base, whose smallest standard deviation is σ₀ unless that is given.
+    pub(crate) fn with_base(mut self, found: CrossFittedMixture) -> Result<Self> {
+        let rest = self.rest.std();
+        self.component_std = self.given_std.unwrap_or_else(|| smallest_std(&found).min(rest));
+        self.base = Some(Base::new(found, &self)?);
+        Ok(self)
     }
 
     /// Rows of data in active coordinates: n × m.
@@ -230,6 +241,7 @@ impl Split {
             weights: working.weights.clone(),
             folds: working.folds.clone(),
             n_folds: working.n_folds,
+            stands_for: working.stands_for,
             rest: self.isotropic,
         }
     }

@@ -31,10 +31,10 @@ use crate::score::{
 pub struct DiffusionModel {
     score: PiecewisePolynomialScore,
     units: Units,
-    sampler: Arc<dyn Sampler>,
+    pub(crate) sampler: Arc<dyn Sampler>,
     report: FitReport,
     /// The cells of the quietest level.
-    cells: Arc<dyn Partition>,
+    pub(crate) cells: Arc<dyn Partition>,
     /// Without a base, the mixture of the quietest level's warm starts in working units, where they are
     /// one: the control variate of the density.
     warm_starts: Option<GaussianMixture>,

@@ -13,6 +13,8 @@ const SUBSAMPLE_STREAM: u64 = 1;
 /// Count, mean and scatter of rows, and a subsample of them, in the data's own units.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Moments {
+    /// Number of rows of positive weight.
+    rows: u64,
     /// Σ w.
     pub(crate) weight: f64,
     /// Length d.
@@ -68,7 +70,7 @@ impl Moments {
             })
             .collect();
         sample.sort_by_key(|row| row.hash);
-        Ok(Self { weight, mean, scatter: weighted * centred, sample })
+        Ok(Self { rows: sample.len() as u64, weight, mean, scatter: weighted * centred, sample })
     }
 
     /// Takes in the moments of other rows (Chan, Golub, LeVeque 1979), and keeps the subsample bounded.
@@ -81,6 +83,7 @@ impl Moments {
             self.mean.axpy(other.weight / weight, &shift, 1.0);
         }
         self.weight = weight;
+        self.rows += other.rows;
         self.sample.extend(other.sample);
         self.sample.sort_by_key(|row| row.hash);
         self.sample.truncate(SUBSAMPLE);
@@ -94,6 +97,7 @@ impl Moments {
             weights: sample.iter().map(|row| row.weight).collect(),
             folds: sample.iter().map(|row| row.fold).collect(),
             n_folds: FOLDS,
+            stands_for: self.rows,
             rest: IsotropicRest::NONE,
         }
     }

@@ -1,14 +1,16 @@
 use std::sync::Arc;
 
-use nalgebra::DMatrix;
+use nalgebra::{DMatrix, DVector};
 use rand_distr::{Distribution, StandardNormal};
 
 use super::geometry::Geometry;
 use super::moments::Moments;
+use super::refinement::Likelihoods;
 use super::rows::{Block, Rows};
 use super::statistics::{CHUNK, ChunkSums, Statistics, Sums};
 use super::streams::{FOLDS, fold_of, stream};
 use crate::error::{Error, Result};
+use crate::partition::{CellSums, CrossFit, WeightedRows, mixture_log_density};
 use crate::process::NoiseLevel;
 use crate::regression::{
     HermiteMoments, LevelBasis, NoisedBlock, NormalEquations, RegressionTarget, SmoothingBasis,
@@ -36,6 +38,8 @@ pub struct Pass {
 #[derive(Debug, Clone)]
 pub(crate) enum Task {
     Moments,
+    ExpectationMaximisation(Arc<Geometry>, Vec<CrossFit>),
+    Likelihoods(Arc<Geometry>, Vec<CrossFit>),
     Smoothing(Arc<Geometry>, Arc<SmoothingBasis>),
     Regression(Arc<Geometry>, Vec<RegressionTask>),
 }
@@ -110,7 +114,10 @@ impl Pass {
     fn check_dim(&self, dim: usize) -> Result<()> {
         let expected = match &self.task {
             Task::Moments => dim,
-            Task::Smoothing(geometry, _) | Task::Regression(geometry, _) => geometry.covariance.nrows(),
+            Task::ExpectationMaximisation(geometry, _)
+            | Task::Likelihoods(geometry, _)
+            | Task::Smoothing(geometry, _)
+            | Task::Regression(geometry, _) => geometry.covariance.nrows(),
         };
         match dim {
             0 => Err(Error::NoColumns),
@@ -152,6 +159,19 @@ impl ChunkSums for Pass {
         let first_row = chunk * CHUNK;
         match &self.task {
             Task::Moments => Moments::of_block(self.seed, first_row, block).map(Sums::Moments),
+            Task::ExpectationMaximisation(geometry, candidates) => {
+                let folds = self.active_folds(geometry, first_row, block);
+                let complements = complements(&folds);
+                let of = |candidate: &CrossFit| {
+                    let parts = candidate.folds.iter().zip(&complements);
+                    parts.map(|(mixture, rows)| CellSums::of(rows, mixture)).collect()
+                };
+                Ok(Sums::Cells(candidates.iter().map(of).collect()))
+            }
+            Task::Likelihoods(geometry, candidates) => {
+                let folds = self.active_folds(geometry, first_row, block);
+                Ok(Sums::Likelihoods(held_out_likelihoods(&folds, candidates)))
+            }
             Task::Smoothing(geometry, basis) => {
                 let folds = self.active_folds(geometry, first_row, block);
                 Ok(Sums::Smoothing(folds.iter().map(|fold| smoothing_sums(basis, fold)).collect()))
@@ -187,6 +207,35 @@ impl Pass {
             })
             .collect()
     }
+}
+
+/// For every fold the rows of all others.
+fn complements(folds: &[Block]) -> Vec<WeightedRows> {
+    let rows_of = |excluded: usize| {
+        let others = || folds.iter().enumerate().filter(move |(fold, _)| *fold != excluded);
+        let rows: Vec<_> = others().flat_map(|(_, fold)| fold.rows.row_iter()).collect();
+        let dim = folds[excluded].rows.ncols();
+        WeightedRows {
+            rows: DMatrix::from_fn(rows.len(), dim, |i, j| rows[i][j]),
+            weights: others().flat_map(|(_, fold)| fold.weights.iter().copied()).collect(),
+        }
+    };
+    (0..folds.len()).map(rows_of).collect()
+}
+
+/// Log-likelihoods of every fold's rows under the mixtures that have not seen them.
+fn held_out_likelihoods(folds: &[Block], candidates: &[CrossFit]) -> Likelihoods {
+    let mut sums = Likelihoods::zeros(candidates.len());
+    for (fold, block) in folds.iter().enumerate() {
+        let data = WeightedRows { rows: block.rows.clone(), weights: block.weights.clone() };
+        let densities: Vec<Vec<f64>> =
+            candidates.iter().map(|candidate| mixture_log_density(&data, &candidate.folds[fold])).collect();
+        for (i, &weight) in data.weights.iter().enumerate() {
+            let row = DVector::from_iterator(densities.len(), densities.iter().map(|values| values[i]));
+            sums.add_row(weight, &row);
+        }
+    }
+    sums
 }
 
 fn smoothing_sums(basis: &SmoothingBasis, fold: &Block) -> HermiteMoments {

@@ -7,6 +7,8 @@ use crate::error::{Error, Result};
 use crate::regression::{HermiteMoments, NormalEquations};
 
 use super::moments::Moments;
+use super::refinement::Likelihoods;
+use crate::partition::CellSums;
 
 /// Rows are summed in chunks of this many, by their index in the data.
 pub(crate) const CHUNK: u64 = 2048;
@@ -18,6 +20,10 @@ pub(crate) enum Sums {
     Moments(Moments),
     /// Hermite moments, one a fold.
     Smoothing(Vec<HermiteMoments>),
+    /// Sums of an EM step, one a candidate and fold.
+    Cells(Vec<Vec<CellSums>>),
+    /// Held-out log-likelihoods of candidates.
+    Likelihoods(Likelihoods),
     /// Normal equations, one a candidate partition and fold.
     Regression(Vec<Vec<NormalEquations>>),
 }
@@ -36,6 +42,12 @@ impl Sums {
                     a.add(b);
                 }
             }
+            (Self::Cells(a), Self::Cells(b)) => {
+                for (a, b) in a.iter_mut().flatten().zip(b.iter().flatten()) {
+                    a.add(b);
+                }
+            }
+            (Self::Likelihoods(a), Self::Likelihoods(b)) => a.add(&b),
             // Sums of one pass are of one kind: `Pass` makes them all.
             _ => {}
         }

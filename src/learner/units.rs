@@ -7,8 +7,8 @@ use nalgebra::{DMatrix, DVector};
 /// σ₀ says that the columns' units agree; else every column has its own.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Units {
-    shift: DVector<f64>,
-    scale: DVector<f64>,
+    pub(crate) shift: DVector<f64>,
+    pub(crate) scale: DVector<f64>,
 }
 
 impl Units {

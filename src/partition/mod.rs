@@ -7,10 +7,10 @@ mod voronoi;
 
 pub use cells::{LocalFrame, MixtureParameters, Partition};
 pub use gaussian::{
-    CrossFittedMixture, FoldedSample, GaussianCells, GaussianPartitioner, IsotropicRest, TriedCells,
+    CrossFit, CrossFittedMixture, FoldedSample, GaussianCells, GaussianPartitioner, IsotropicRest, TriedCells,
 };
 pub use partitioner::{CentreEstimates, Partitioner, SingleCell};
 pub use voronoi::{VoronoiCells, VoronoiPartitioner};
 
 pub(crate) use cells::responsibilities_in_place;
-pub(crate) use gaussian::{Annealing, least_variance};
+pub(crate) use gaussian::{Annealing, CellSums, WeightedRows, mixture_log_density};

@@ -11,6 +11,7 @@ mod smoothing;
 pub use level_basis::RegressionTarget;
 pub use polynomial::PolynomialRegression;
 
+pub(crate) use hermite::HermiteBasis;
 pub(crate) use level_basis::{LevelBasis, NoisedBlock};
 pub(crate) use normal_equations::NormalEquations;
 pub(crate) use ridge::{RidgeFit, fit_ridge};

@@ -51,8 +51,8 @@ pub(super) const DEFAULT_STEPS: usize = 30;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ddpm {
-    steps: Steps,
-    textbook: bool,
+    pub(crate) steps: Steps,
+    pub(crate) textbook: bool,
 }
 
 impl Ddpm {

@@ -8,6 +8,9 @@ mod probability_flow;
 mod tests;
 mod traits;
 
+#[cfg(feature = "serde")]
+pub(crate) use path::Steps;
+
 pub use ddpm::Ddpm;
 pub use predictor_corrector::PredictorCorrector;
 pub use probability_flow::ProbabilityFlow;

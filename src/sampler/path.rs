@@ -14,7 +14,7 @@ const LONGEST_STEP: f64 = 0.15;
 
 /// Which levels a sampler visits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Steps {
+pub(crate) enum Steps {
     /// The list's own.
     AsGiven,
     /// So many, geometric in the bandwidth τ between the ends of the list.

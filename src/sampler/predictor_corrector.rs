@@ -42,9 +42,9 @@ const DEFAULT_STEP_SIZE: f64 = 0.1;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct PredictorCorrector {
-    steps: Steps,
-    corrections: usize,
-    step_size: f64,
+    pub(crate) steps: Steps,
+    pub(crate) corrections: usize,
+    pub(crate) step_size: f64,
 }
 
 impl PredictorCorrector {

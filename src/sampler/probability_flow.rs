@@ -41,7 +41,7 @@ const DEFAULT_STEPS: usize = 20;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProbabilityFlow {
-    steps: Steps,
+    pub(crate) steps: Steps,
 }
 
 impl ProbabilityFlow {

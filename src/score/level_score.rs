@@ -81,6 +81,18 @@ impl LevelScore {
         Self::assemble(basis, self.correction.clone(), self.own, self.lowered.clone())
     }
 
+    /// Features × m, without the cells' own denoisers.
+    #[cfg(feature = "serde")]
+    pub(crate) fn correction(&self) -> &DMatrix<f64> {
+        &self.correction
+    }
+
+    /// Whether the cells' own denoisers are part of Û.
+    #[cfg(feature = "serde")]
+    pub(crate) fn is_own(&self) -> bool {
+        self.own
+    }
+
     pub(crate) fn basis(&self) -> &LevelBasis {
         &self.basis
     }

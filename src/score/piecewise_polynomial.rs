@@ -72,13 +72,13 @@ impl ActiveSubspace {
 pub struct PiecewisePolynomialScore {
     subspace: ActiveSubspace,
     /// Covariance of X where there is no base, d × d.
-    covariance: DMatrix<f64>,
+    pub(crate) covariance: DMatrix<f64>,
     component_std: f64,
     levels: NoiseLevels,
     /// The cells' own score at every level, in closed form; `None` where each level has its own cells.
     base: Option<CellMixture>,
     /// Centre denoisers of the levels, or what they add to that of the base, if anything.
-    scores: Vec<Option<LevelScore>>,
+    pub(crate) scores: Vec<Option<LevelScore>>,
 }
 
 impl PiecewisePolynomialScore {

@@ -5,7 +5,6 @@ mod plane;
 mod view;
 
 use std::error::Error;
-use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
 
@@ -36,13 +35,7 @@ const MARGIN: f64 = 0.15;
 /// Rows drawn of a sample; more would only blacken the picture and swell the file.
 const DRAWN_ROWS: usize = 3000;
 
-/// Draws `data` (n × d) beside `new_rows` (m × d) into the SVG file `path`.
-///
-/// One column: histograms and a rug, with the density as a curve. Two columns: scatter plots, and the
-/// density as the regions of highest density that hold a given share of the mass. More columns: both
-/// samples in the first two principal directions of the standardised data, without the density; for
-/// two columns of your choice, pass just those. All panels share their axes, whose range is that of
-/// the data; a title says how many rows lie outside or are left out.
+/// Draws `data` (n × d) beside `new_rows` (m × d) into the SVG file `path`, as [`fit_svg`] does.
 pub(crate) fn plot_fit(
     path: &Path,
     column_names: &[String],
@@ -50,11 +43,27 @@ pub(crate) fn plot_fit(
     new_rows: &DMatrix<f64>,
     log_density: Option<&LogDensity<'_>>,
 ) -> Outcome {
+    let error = |cause: &dyn std::fmt::Display| format!("{}: {cause}", path.display());
+    let svg = fit_svg(column_names, data, new_rows, log_density).map_err(|cause| error(&cause))?;
+    write_whole(path, svg.as_bytes()).map_err(|cause| error(&cause).into())
+}
+
+/// A picture, as SVG, of `data` (n × d) beside `new_rows` (m × d).
+///
+/// One column: histograms and a rug, with the density as a curve. Two columns: scatter plots, and the
+/// density as the regions of highest density that hold a given share of the mass. More columns: both
+/// samples in the first two principal directions of the standardised data, without the density; for
+/// two columns of your choice, pass just those. All panels share their axes, whose range is that of
+/// the data; a title says how many rows lie outside or are left out.
+pub(crate) fn fit_svg(
+    column_names: &[String],
+    data: &DMatrix<f64>,
+    new_rows: &DMatrix<f64>,
+    log_density: Option<&LogDensity<'_>>,
+) -> Outcome<String> {
     let mut svg = String::new();
-    draw_fit(&mut svg, column_names, data, new_rows, log_density)
-        .map_err(|cause| format!("{}: {cause}", path.display()))?;
-    write_whole(path, |file| file.write_all(svg.as_bytes()))
-        .map_err(|cause| format!("{}: {cause}", path.display()).into())
+    draw_fit(&mut svg, column_names, data, new_rows, log_density)?;
+    Ok(svg)
 }
 
 fn draw_fit(

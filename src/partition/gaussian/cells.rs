@@ -12,10 +12,10 @@ use crate::partition::cells::{LocalFrame, MixtureParameters, Partition};
 /// is a diagonal away and the conditioning is (λ_max + τ²)/(λ_min + τ²).
 #[derive(Debug, Clone)]
 pub struct GaussianCells {
-    masses: DVector<f64>,
-    centres: DMatrix<f64>,
-    axes: Vec<DMatrix<f64>>,
-    variances: Vec<DVector<f64>>,
+    pub(crate) masses: DVector<f64>,
+    pub(crate) centres: DMatrix<f64>,
+    pub(crate) axes: Vec<DMatrix<f64>>,
+    pub(crate) variances: Vec<DVector<f64>>,
 }
 
 impl GaussianCells {

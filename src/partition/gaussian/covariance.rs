@@ -48,10 +48,10 @@ fn chance(freedom: f64) -> f64 {
     freedom + CHANCE * (2.0 * freedom).sqrt()
 }
 
-/// The least variance of a cell in any direction, for rows with these variances along the axes: below
+/// The least variance of a cell in any direction, for rows with these mean squares along the axes: below
 /// it, sums of squares cannot tell it from 0.
-pub(crate) fn least_variance(variances: impl Iterator<Item = f64>) -> f64 {
-    let largest = variances.fold(0.0, f64::max);
+pub(super) fn least_variance(mean_squares: impl Iterator<Item = f64>) -> f64 {
+    let largest = mean_squares.fold(0.0, f64::max);
     SMALLEST_SHARE * if largest > 0.0 { largest } else { 1.0 }
 }
 

@@ -1,6 +1,6 @@
 use nalgebra::{Cholesky, DMatrix, DVector};
 
-use super::covariance::{CellScatter, IsotropicRest, shrink_covariances};
+use super::covariance::{CellScatter, IsotropicRest, least_variance, shrink_covariances};
 use crate::linalg::add_transposed_product;
 use crate::partition::cells::{MixtureParameters, responsibilities_in_place};
 
@@ -12,8 +12,6 @@ const BLOCK: usize = 256;
 pub(crate) struct WeightedRows {
     pub(crate) rows: DMatrix<f64>,
     pub(crate) weights: Vec<f64>,
-    /// The least variance that a cell can have in any direction.
-    pub(crate) least_variance: f64,
 }
 
 /// One EM step, its M-step for the covariances being [`shrink_covariances`]; and the log-likelihood of
@@ -24,11 +22,11 @@ pub(crate) fn expectation_maximisation_step(
     rest: IsotropicRest,
 ) -> MixtureParameters {
     let sums = CellSums::of(data, mixture);
-    sums.maximise(rest, data.least_variance).unwrap_or_else(|| mixture.clone())
+    sums.maximise(rest, mixture)
 }
 
 /// Log-density of `mixture` at every row, natural logarithm.
-pub(crate) fn log_density(data: &WeightedRows, mixture: &MixtureParameters) -> Vec<f64> {
+pub(crate) fn mixture_log_density(data: &WeightedRows, mixture: &MixtureParameters) -> Vec<f64> {
     let logits = Logits::new(mixture);
     let mut densities = Vec::with_capacity(data.weights.len());
     for_each_block(data, |features, _| {
@@ -49,6 +47,11 @@ pub(crate) struct CellSums {
 }
 
 impl CellSums {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.moments += &other.moments;
+        self.information += &other.information;
+    }
+
     pub(crate) fn of(data: &WeightedRows, mixture: &MixtureParameters) -> Self {
         let (cells, dim) = mixture.means.shape();
         let logits = Logits::new(mixture);
@@ -73,14 +76,14 @@ impl CellSums {
         sums
     }
 
-    /// `None` where overflow has left no cell any weight.
-    fn maximise(&self, rest: IsotropicRest, least_variance: f64) -> Option<MixtureParameters> {
+    /// The M-step; `before` again where overflow has left no cell any weight.
+    pub(crate) fn maximise(&self, rest: IsotropicRest, before: &MixtureParameters) -> MixtureParameters {
         let dim = self.dim;
         let total = self.moments.column(0).sum();
         let alive: Vec<usize> =
             (0..self.moments.nrows()).filter(|&j| self.moments[(j, 0)] > 1e-9 * total).collect();
         if alive.is_empty() {
-            return None;
+            return before.clone();
         }
         let weights = DVector::from_iterator(alive.len(), alive.iter().map(|&j| self.moments[(j, 0)]));
         let information = DVector::from_iterator(alive.len(), alive.iter().map(|&j| self.information[j]));
@@ -97,8 +100,15 @@ impl CellSums {
         });
         let scatter =
             CellScatter { covariances: covariances.collect(), weights: &weights, information: &information };
-        let covariances = shrink_covariances(scatter, rest, least_variance);
-        Some(MixtureParameters { masses: &weights / total, means, covariances })
+        let covariances = shrink_covariances(scatter, rest, least_variance(self.mean_squares()));
+        MixtureParameters { masses: &weights / total, means, covariances }
+    }
+
+    /// E x² along every axis.
+    fn mean_squares(&self) -> impl Iterator<Item = f64> {
+        let total = self.moments.column(0).sum();
+        let squares = pairs(self.dim).enumerate().filter(|(_, (a, b))| a == b);
+        squares.map(move |(feature, _)| self.moments.column(1 + self.dim + feature).sum() / total)
     }
 }
 

@@ -10,8 +10,8 @@ mod search;
 pub use cells::GaussianCells;
 pub use covariance::IsotropicRest;
 pub use partitioner::GaussianPartitioner;
-pub use search::{CrossFittedMixture, FoldedSample, TriedCells};
+pub use search::{CrossFit, CrossFittedMixture, FoldedSample, TriedCells};
 
 pub(crate) use annealing::Annealing;
 pub(crate) use cells::check_masses;
-pub(crate) use covariance::least_variance;
+pub(crate) use expectation_maximisation::{CellSums, WeightedRows, mixture_log_density};

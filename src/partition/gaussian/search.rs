@@ -3,8 +3,8 @@
 use nalgebra::DMatrix;
 
 use super::annealing::Annealing;
-use super::covariance::{IsotropicRest, least_variance};
-use super::expectation_maximisation::{WeightedRows, expectation_maximisation_step, log_density};
+use super::covariance::IsotropicRest;
+use super::expectation_maximisation::{WeightedRows, expectation_maximisation_step, mixture_log_density};
 use crate::error::{Error, Result};
 use crate::parallel::map_each_mut;
 use crate::partition::cells::MixtureParameters;
@@ -32,6 +32,8 @@ pub struct FoldedSample {
     pub weights: Vec<f64>,
     /// The fold of each row, length n.
     pub folds: Vec<usize>,
+    /// Number of rows that the sample stands for, at least n.
+    pub stands_for: u64,
     /// Number of folds.
     pub n_folds: usize,
     /// What is known of directions outside the active subspace.
@@ -60,7 +62,7 @@ impl FoldedSample {
                 requirement,
             });
         }
-        Ok(Self { rows, weights, folds, n_folds, rest: IsotropicRest::NONE })
+        Ok(Self { rows, weights, folds, n_folds, stands_for: n as u64, rest: IsotropicRest::NONE })
     }
 
     /// The rows of fold `fold`, or all others.
@@ -70,7 +72,6 @@ impl FoldedSample {
         WeightedRows {
             rows: self.rows.select_rows(&members),
             weights: members.iter().map(|&i| self.weights[i]).collect(),
-            least_variance: least_variance(self.rows.row_variance().iter().copied()),
         }
     }
 
@@ -81,11 +82,7 @@ impl FoldedSample {
     }
 
     fn all(&self) -> WeightedRows {
-        WeightedRows {
-            rows: self.rows.clone(),
-            weights: self.weights.clone(),
-            least_variance: least_variance(self.rows.row_variance().iter().copied()),
-        }
+        WeightedRows { rows: self.rows.clone(), weights: self.weights.clone() }
     }
 }
 
@@ -101,6 +98,23 @@ pub struct CrossFittedMixture {
     pub all_rows: MixtureParameters,
     /// Every number of cells that was tried, by rising number.
     pub tried: Vec<TriedCells>,
+    /// Larger numbers of cells, rising, which more rows than the sample's may prefer; none where the
+    /// sample holds all rows.
+    pub larger: Vec<CrossFit>,
+}
+
+/// Mixtures of one number of cells, for every fold the one fitted to the rows outside it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CrossFit {
+    /// One mixture a fold.
+    pub folds: Vec<MixtureParameters>,
+}
+
+impl CrossFit {
+    /// Number of cells, averaged over the folds.
+    pub fn mean_cells(&self) -> f64 {
+        self.folds.iter().map(|m| m.masses.len() as f64).sum::<f64>() / self.folds.len() as f64
+    }
 }
 
 /// One number of cells on the path of a search.
@@ -143,18 +157,19 @@ pub(super) fn find_cells(sample: &FoldedSample) -> Result<CrossFittedMixture> {
         .map(|(training, held_out)| Fold {
             training,
             held_out,
-            annealing: Annealing::new(&training.rows, &training.weights, training.least_variance),
+            annealing: Annealing::new(&training.rows, &training.weights),
         })
         .collect();
     let weights: Vec<f64> = parts.iter().flat_map(|(_, held_out)| held_out.weights.clone()).collect();
     let mut candidates = candidates(&mut folds, &weights, sample)?;
     let chosen = choose(&mut candidates, &mut folds, &weights, sample.rest);
     let tried = tried(&candidates, chosen, &weights);
+    let larger = larger(&mut folds, &candidates, chosen, sample)?;
     let mixtures = candidates.swap_remove(chosen).mixtures;
     let all = sample.all();
     let start = mixtures.first().cloned().ok_or(Error::NoRows)?;
     let all_rows = (0..2 * STEPS).fold(start, |m, _| expectation_maximisation_step(&all, &m, sample.rest));
-    Ok(CrossFittedMixture { folds: mixtures, all_rows, tried })
+    Ok(CrossFittedMixture { folds: mixtures, all_rows, tried, larger })
 }
 
 /// Candidates of rising size until two further ones do not raise the held-out likelihood.
@@ -181,6 +196,39 @@ fn candidates(folds: &mut [Fold<'_>], weights: &[f64], sample: &FoldedSample) ->
     Ok(found)
 }
 
+/// Candidates above the chosen size, as far up as the rows behind the sample might want: the larger
+/// ones that were tried, then further states of the annealed paths.
+fn larger(
+    folds: &mut [Fold<'_>],
+    candidates: &[Candidate],
+    chosen: usize,
+    sample: &FoldedSample,
+) -> Result<Vec<CrossFit>> {
+    let more_rows = sample.stands_for as f64 / sample.rows.nrows().max(1) as f64;
+    if more_rows <= 1.0 {
+        return Ok(Vec::new());
+    }
+    let mut larger: Vec<CrossFit> =
+        candidates[chosen + 1..].iter().map(|c| CrossFit { folds: c.mixtures.clone() }).collect();
+    let size = |mixtures: &[MixtureParameters]| mixtures.iter().map(|m| m.masses.len()).sum::<usize>();
+    let mut last_size = candidates.last().map_or(0, |c| size(&c.mixtures));
+    let chosen_cells = size(&candidates[chosen].mixtures) as f64 / folds.len() as f64;
+    let most = chosen_cells * more_rows;
+    let mut wanted = last_size as f64 / folds.len() as f64 * GROWTH;
+    while wanted <= most && !folds.iter().all(|fold| fold.annealing.is_cold()) {
+        let target = wanted.round() as usize;
+        let starts: Result<Vec<MixtureParameters>> =
+            map_each_mut(folds, |fold| fold.annealing.state_with(target)).into_iter().collect();
+        let starts = starts?;
+        if size(&starts) > last_size {
+            last_size = size(&starts);
+            larger.push(CrossFit { folds: refine(folds, starts, sample.rest, STEPS).mixtures });
+        }
+        wanted *= GROWTH;
+    }
+    Ok(larger)
+}
+
 /// EM steps on every fold, and the log-density of the rows that it did not see.
 fn refine(
     folds: &mut [Fold<'_>],
@@ -193,7 +241,7 @@ fn refine(
         for _ in 0..steps {
             *mixture = expectation_maximisation_step(fold.training, mixture, rest);
         }
-        log_density(fold.held_out, mixture)
+        mixture_log_density(fold.held_out, mixture)
     });
     Candidate {
         mixtures: work.into_iter().map(|(_, mixture)| mixture).collect(),

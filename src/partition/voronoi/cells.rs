@@ -26,9 +26,9 @@ use crate::partition::gaussian::check_masses;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct VoronoiCells {
-    centres: DMatrix<f64>,
+    pub(crate) centres: DMatrix<f64>,
     /// Masses of soft cells; `None` for hard ones.
-    masses: Option<DVector<f64>>,
+    pub(crate) masses: Option<DVector<f64>>,
 }
 
 impl VoronoiCells {

@@ -21,13 +21,13 @@ use shape::PosteriorFrame;
 /// other d − m directions every cell is N(its mean, v I).
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct CellMixture {
-    masses: DVector<f64>,
+    pub(crate) masses: DVector<f64>,
     /// k × m, in active coordinates.
-    means: DMatrix<f64>,
+    pub(crate) means: DMatrix<f64>,
     /// Covariances κS in active coordinates.
     components: Vec<Component>,
-    shape: RadialShape,
-    embedding: Embedding,
+    pub(crate) shape: RadialShape,
+    pub(crate) embedding: Embedding,
 }
 
 /// Where the active directions lie among all, and what is known of the others.
@@ -73,19 +73,28 @@ impl CellMixture {
     /// # Errors
     /// [`Error::NotPositiveDefinite`] for a covariance that is not positive semidefinite.
     pub(crate) fn new(mixture: &MixtureParameters, shape: RadialShape, embedding: Embedding) -> Result<Self> {
-        let dim = mixture.means.ncols();
-        let factor = shape.covariance_factor(dim);
-        let component =
-            |(index, covariance): (usize, &DMatrix<f64>)| Component::new(covariance * factor, dim, index);
-        let components: Result<Vec<Component>> =
-            mixture.covariances.iter().enumerate().map(component).collect();
-        Ok(Self {
-            masses: mixture.masses.clone(),
-            means: mixture.means.clone(),
-            components: components?,
-            shape,
-            embedding,
-        })
+        let factor = shape.covariance_factor(mixture.means.ncols());
+        let scaled = mixture.covariances.iter().map(|covariance| covariance * factor);
+        Self::from_scaled(mixture.masses.clone(), mixture.means.clone(), scaled, shape, embedding)
+    }
+
+    /// As [`new`](Self::new), from covariances κS.
+    pub(crate) fn from_scaled(
+        masses: DVector<f64>,
+        means: DMatrix<f64>,
+        covariances: impl IntoIterator<Item = DMatrix<f64>>,
+        shape: RadialShape,
+        embedding: Embedding,
+    ) -> Result<Self> {
+        let component = |(index, covariance)| Component::new(covariance, means.ncols(), index);
+        let components: Result<_> = covariances.into_iter().enumerate().map(component).collect();
+        Ok(Self { masses, means, components: components?, shape, embedding })
+    }
+
+    /// The covariances κS, one a cell.
+    #[cfg(feature = "serde")]
+    pub(crate) fn scaled_covariances(&self) -> impl Iterator<Item = &DMatrix<f64>> {
+        self.components.iter().map(|component| &component.covariance)
     }
 
     fn at_level(&self, level: NoiseLevel) -> Result<Vec<NoisedCell>> {

@@ -13,7 +13,7 @@ const GAUSSIAN_SHARE: f64 = 1e-3;
 /// variance are all that is needed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct RadialShape {
-    beta: f64,
+    pub(crate) beta: f64,
 }
 
 /// One cell at one level, in the frame of its own axes: what a noised point y says of the cell's

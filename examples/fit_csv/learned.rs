@@ -1,0 +1,74 @@
+use std::path::Path;
+
+use gmix_diffusion::nalgebra::DMatrix;
+use gmix_diffusion::rand::Rng;
+use gmix_diffusion::{DiffusionLearner, DiffusionModel, ScoreModel};
+use serde::{Deserialize, Serialize};
+
+use super::Outcome;
+use super::support::plot::fit_svg;
+use super::support::table::Table;
+
+/// A model and the names of its columns.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Learned {
+    pub(crate) columns: Vec<String>,
+    pub(crate) model: DiffusionModel,
+}
+
+impl Learned {
+    pub(crate) fn fit(
+        data: &Table,
+        component_std: Option<f64>,
+        rng: &mut impl Rng,
+    ) -> gmix_diffusion::Result<Self> {
+        let learner = DiffusionLearner::new();
+        let learner = match component_std {
+            Some(std) => learner.with_component_std(std),
+            None => learner,
+        };
+        Ok(Self { columns: data.columns.clone(), model: learner.fit(&data.rows, rng)? })
+    }
+
+    /// `n` new rows under the names of the learned ones.
+    pub(crate) fn draw(&self, n: usize, rng: &mut impl Rng) -> Outcome<Table> {
+        let rows = self.model.sample(n, rng).map_err(|error| error.to_string())?;
+        match rows.iter().find(|value| !value.is_finite()) {
+            Some(value) => Err(format!("the model drew {value}, which is not a finite number")),
+            None => Ok(Table { columns: self.columns.clone(), rows }),
+        }
+    }
+
+    /// One column: the natural logarithm of the density at each of `rows`, in their own units.
+    pub(crate) fn log_density(&self, rows: &Table) -> Outcome<Table> {
+        let values = self.model.log_density(&rows.rows).map_err(|error| error.to_string())?;
+        match values.iter().position(|value| !value.is_finite()) {
+            Some(row) => Err(format!("row {}: the log-density is {}", row + 1, values[row])),
+            None => {
+                let rows = DMatrix::from_column_slice(values.len(), 1, values.as_slice());
+                Ok(Table { columns: vec!["log_density".into()], rows })
+            }
+        }
+    }
+
+    /// The data beside as many new rows and the density, as SVG.
+    pub(crate) fn picture(&self, data: &Table, rng: &mut impl Rng) -> Outcome<String> {
+        let new_rows = self.draw(data.rows.nrows(), rng)?.rows;
+        let log_density = |points: &DMatrix<f64>| self.model.log_density(points);
+        fit_svg(&self.columns, &data.rows, &new_rows, Some(&log_density)).map_err(|error| error.to_string())
+    }
+
+    pub(crate) fn load(path: &Path) -> Outcome<Self> {
+        let content = std::fs::read(path).map_err(|error| error.to_string())?;
+        let learned: Self = serde_json::from_slice(&content).map_err(|error| error.to_string())?;
+        match (learned.columns.len(), learned.model.dim()) {
+            (names, columns) if names == columns => Ok(learned),
+            (names, columns) => Err(format!("{names} names of columns for a model of {columns} columns")),
+        }
+    }
+
+    pub(crate) fn to_json(&self) -> Outcome<Vec<u8>> {
+        serde_json::to_vec(self).map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,114 @@
+//! Signs that a fit may be poor: what the warnings of a report are made from.
+
+use std::collections::HashMap;
+
+use nalgebra::DMatrix;
+use rand_distr::{Distribution, StandardNormal};
+
+use super::geometry::Geometry;
+use super::streams::stream;
+use super::warning::FitWarning;
+use crate::error::Result;
+use crate::partition::FoldedSample;
+use crate::process::NoiseLevels;
+use crate::regression::HermiteBasis;
+use crate::score::LevelScore;
+
+/// A value farther out than this many standard deviations of its column is not a Gaussian's.
+const FAR: f64 = 10.0;
+/// A larger share of repeated rows is not a continuous law's.
+const REPEATED: f64 = 0.01;
+/// A cell should have this many rows for each coefficient.
+const ROWS_PER_COEFFICIENT: f64 = 5.0;
+/// Rows farther than √m + 3 component stds from every warm start are a larger share than this.
+const UNCOVERED: f64 = 0.01;
+/// The denoiser may move by this many bandwidths from one level to the next.
+const LARGEST_CHANGE: f64 = 0.5;
+/// Rows on which that is measured.
+const MEASURED_ROWS: usize = 500;
+/// Purpose of the stream that noises them.
+const CHANGE_STREAM: u64 = 1 << 35;
+
+/// Heavy tails and repeated rows in a sample in working units.
+pub(super) fn of_sample(sample: &FoldedSample) -> Vec<FitWarning> {
+    let mut warnings = Vec::new();
+    let farthest = sample.rows.column_iter().map(|column| {
+        let std = column.variance().sqrt();
+        if std > 0.0 { column.add_scalar(-column.mean()).amax() / std } else { 0.0 }
+    });
+    let farthest = farthest.fold(0.0, f64::max);
+    if farthest > FAR {
+        warnings.push(FitWarning::HeavyTails { farthest });
+    }
+    let mut copies: HashMap<Vec<u64>, usize> = HashMap::new();
+    for row in sample.rows.row_iter() {
+        *copies.entry(row.iter().map(|value| value.to_bits()).collect()).or_default() += 1;
+    }
+    let repeated: usize = copies.values().filter(|&&count| count > 1).sum();
+    let share = repeated as f64 / sample.rows.nrows().max(1) as f64;
+    if share > REPEATED {
+        warnings.push(FitWarning::RepeatedRows { share });
+    }
+    warnings
+}
+
+/// What went wrong from level to level: the schedule, cells with few rows, rows without a cell.
+pub(super) fn of_levels(
+    scores: &[LevelScore],
+    levels: &NoiseLevels,
+    geometry: &Geometry,
+    seed: u64,
+) -> Result<Vec<FitWarning>> {
+    let mut warnings = Vec::new();
+    let sample = &geometry.subsample.rows;
+    let rows = sample.rows(0, MEASURED_ROWS.min(sample.nrows())).into_owned();
+    for (level, pair) in scores.windows(2).enumerate() {
+        let noise = levels[level].noise_to_signal();
+        let mut rng = stream(seed, CHANGE_STREAM, level as u64);
+        let noised = rows.map(|x| {
+            let z: f64 = StandardNormal.sample(&mut rng);
+            x + noise * z
+        });
+        let moved = pair[1].centre(&noised)? - pair[0].centre(&noised)?;
+        let change = (moved.norm_squared() / rows.nrows() as f64).sqrt() / pair[0].basis().bandwidth();
+        if change > LARGEST_CHANGE {
+            warnings.push(FitWarning::CoarseSchedule { level, change });
+        }
+    }
+    if let Some(last) = scores.last() {
+        warnings.extend(few_rows(last, scores.len() - 1, geometry)?);
+        warnings.extend(uncovered_rows(last, sample, geometry.component_std));
+    }
+    Ok(warnings)
+}
+
+/// Cells of a level that have few rows for their polynomials.
+fn few_rows(score: &LevelScore, level: usize, geometry: &Geometry) -> Result<Vec<FitWarning>> {
+    let basis = score.basis();
+    let features = HermiteBasis::count(geometry.active_dim(), basis.hermite().degree());
+    let sample = &geometry.subsample;
+    let mut responsibilities = basis.partition().responsibilities(basis.bandwidth(), &sample.rows)?;
+    for (mut row, weight) in responsibilities.row_iter_mut().zip(&sample.weights) {
+        row *= *weight;
+    }
+    let represented = geometry.weight / sample.weights.iter().sum::<f64>();
+    let in_cell = |cell: usize| responsibilities.column(cell).sum() * represented;
+    Ok((0..basis.cells())
+        .map(|cell| (cell, in_cell(cell)))
+        .filter(|(_, rows)| *rows < ROWS_PER_COEFFICIENT * features as f64)
+        .map(|(cell, rows)| FitWarning::FewRowsInCell { level, cell, rows, features })
+        .collect())
+}
+
+/// Rows far from every warm start of the quietest level, where it has several cells.
+fn uncovered_rows(score: &LevelScore, rows: &DMatrix<f64>, component_std: f64) -> Option<FitWarning> {
+    let centres = score.basis().partition().centres();
+    if centres.nrows() < 2 {
+        return None;
+    }
+    let reach = component_std * ((rows.ncols() as f64).sqrt() + 3.0);
+    let far = |row: &nalgebra::RowDVector<f64>| centres.row_iter().all(|c| (row - c).norm() > reach);
+    let count = rows.row_iter().filter(|row| far(&row.into_owned())).count();
+    let share = count as f64 / rows.nrows() as f64;
+    (share > UNCOVERED).then_some(FitWarning::RowsFarFromCentres { share, expected: UNCOVERED })
+}

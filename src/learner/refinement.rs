@@ -1,0 +1,145 @@
+//! More rows than the subsample holds: EM steps and the choice of the number of cells on all of them.
+
+use std::sync::Arc;
+
+use nalgebra::{DMatrix, DVector};
+
+use super::geometry::Geometry;
+use super::pass::Task;
+use crate::partition::{CellSums, CrossFit, CrossFittedMixture, TriedCells};
+
+/// EM steps on all rows before a group of candidates is judged.
+const STEPS: usize = 4;
+/// Candidates that are refined and judged together.
+const GROUP: usize = 3;
+/// Fewer cells are preferred within this many paired standard errors of the best likelihood.
+const TOLERANCE: f64 = 1.5;
+
+/// Candidates of rising size, refined on all rows a group at a time until a larger one does not pay.
+#[derive(Debug, Clone)]
+pub(super) struct Refinement {
+    found: CrossFittedMixture,
+    /// The group under way, by rising number of cells.
+    group: Vec<CrossFit>,
+    /// Larger candidates not tried yet.
+    larger: Vec<CrossFit>,
+    steps: usize,
+    tried: Vec<TriedCells>,
+}
+
+/// Held-out log-likelihoods of a group of candidates, with what paired standard errors need.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Likelihoods {
+    /// Number of rows.
+    rows: f64,
+    /// Σ w.
+    weight: f64,
+    /// Σ w h, one a candidate.
+    sums: DVector<f64>,
+    /// Σ w² h hᵀ.
+    products: DMatrix<f64>,
+}
+
+impl Likelihoods {
+    pub(super) fn zeros(candidates: usize) -> Self {
+        let (sums, products) = (DVector::zeros(candidates), DMatrix::zeros(candidates, candidates));
+        Self { rows: 0.0, weight: 0.0, sums, products }
+    }
+
+    /// Adds one row's log-densities under all candidates.
+    pub(super) fn add_row(&mut self, weight: f64, log_densities: &DVector<f64>) {
+        self.rows += 1.0;
+        self.weight += weight;
+        self.sums.axpy(weight, log_densities, 1.0);
+        self.products.ger(weight * weight, log_densities, log_densities, 1.0);
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.rows += other.rows;
+        self.weight += other.weight;
+        self.sums += &other.sums;
+        self.products += &other.products;
+    }
+
+    /// By how much candidate `a` is ahead of `b`, and the standard error of that.
+    fn paired(&self, a: usize, b: usize) -> (f64, f64) {
+        let gain = self.sums[a] - self.sums[b];
+        let square = self.products[(a, a)] - 2.0 * self.products[(a, b)] + self.products[(b, b)];
+        (gain, (square - gain * gain / self.rows).max(0.0).sqrt())
+    }
+}
+
+/// What comes after a step.
+pub(super) enum Next {
+    Pass(Refinement, Task),
+    Done(CrossFittedMixture),
+}
+
+impl Refinement {
+    pub(super) fn new(mut found: CrossFittedMixture) -> Self {
+        let larger = std::mem::take(&mut found.larger);
+        let group = vec![CrossFit { folds: found.folds.clone() }];
+        let tried = found.tried.clone();
+        Self { found, group, larger, steps: 0, tried }.with_larger()
+    }
+
+    /// Fills the group up with the next larger candidates.
+    fn with_larger(mut self) -> Self {
+        let more = (GROUP - self.group.len()).min(self.larger.len());
+        self.group.extend(self.larger.drain(..more));
+        self.steps = 0;
+        self
+    }
+
+    pub(super) fn next(self, geometry: &Arc<Geometry>) -> Next {
+        let task = if self.steps < STEPS {
+            Task::ExpectationMaximisation(geometry.clone(), self.group.clone())
+        } else {
+            Task::Likelihoods(geometry.clone(), self.group.clone())
+        };
+        Next::Pass(self, task)
+    }
+
+    /// The M-step of every fold of every candidate.
+    pub(super) fn absorb_cells(mut self, sums: &[Vec<CellSums>], geometry: &Arc<Geometry>) -> Next {
+        let rest = geometry.subsample.rest;
+        for (candidate, sums) in self.group.iter_mut().zip(sums) {
+            for (mixture, sums) in candidate.folds.iter_mut().zip(sums) {
+                *mixture = sums.maximise(rest, mixture);
+            }
+        }
+        self.steps += 1;
+        self.next(geometry)
+    }
+
+    /// The fewest cells within reach of the best; a larger group where the largest is the best.
+    pub(super) fn absorb_likelihoods(mut self, judged: &Likelihoods, geometry: &Arc<Geometry>) -> Next {
+        let candidates = 0..self.group.len();
+        let top = candidates.clone().max_by(|&a, &b| judged.sums[a].total_cmp(&judged.sums[b])).unwrap_or(0);
+        let within_reach = |&index: &usize| {
+            let (loss, std_error) = judged.paired(top, index);
+            loss <= TOLERANCE * std_error
+        };
+        let chosen = candidates.clone().find(within_reach).unwrap_or(top);
+        let grows = top + 1 == self.group.len() && !self.larger.is_empty();
+        for index in candidates {
+            self.tried.push(TriedCells {
+                cells: self.group[index].mean_cells(),
+                log_likelihood: judged.sums[index] / judged.weight,
+                std_error: judged.paired(top, index).1 / judged.weight,
+                chosen: index == chosen && !grows,
+            });
+        }
+        if grows {
+            self.group = vec![self.group.swap_remove(top)];
+            return self.with_larger().next(geometry);
+        }
+        for tried in &mut self.tried[..self.found.tried.len()] {
+            tried.chosen = false;
+        }
+        let folds = self.group.swap_remove(chosen).folds;
+        // Four fifths of many rows name the cells as well as all of them.
+        let all_rows = folds[0].clone();
+        Next::Done(CrossFittedMixture { folds, all_rows, tried: self.tried, larger: Vec::new() })
+    }
+}

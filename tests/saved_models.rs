@@ -1,0 +1,324 @@
+//! A saved model loads to one that answers bit for bit the same, and what is damaged does not load.
+#![cfg(feature = "serde")]
+
+use gmix_diffusion::nalgebra::{DMatrix, DMatrixViewMut};
+use gmix_diffusion::rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
+use gmix_diffusion::rand_distr::{Distribution, StandardNormal};
+use gmix_diffusion::{
+    Ddpm, DiffusionLearner, DiffusionModel, FitWarning, NoiseLevel, NoiseLevels, PolynomialRegression,
+    PredictorCorrector, ProbabilityFlow, Result, Sampler, ScoreModel, SingleCell, VoronoiPartitioner,
+};
+use serde_json::{Value, json};
+
+fn normal(rng: &mut StdRng) -> f64 {
+    StandardNormal.sample(rng)
+}
+
+/// Two clusters on a line.
+fn line(n: usize) -> DMatrix<f64> {
+    let mut rng = StdRng::seed_from_u64(1);
+    DMatrix::from_fn(n, 1, |i, _| if i % 3 == 0 { -3.0 } else { 3.0 } + normal(&mut rng))
+}
+
+/// A blurred ring, its second column in units that are `unit` times smaller.
+fn ring(n: usize, unit: f64) -> DMatrix<f64> {
+    let mut rng = StdRng::seed_from_u64(2);
+    let mut rows = DMatrix::zeros(n, 2);
+    for mut row in rows.row_iter_mut() {
+        let angle = rng.random::<f64>() * std::f64::consts::TAU;
+        row[0] = 4.0 * angle.cos() + 0.4 * normal(&mut rng);
+        row[1] = unit * (4.0 * angle.sin() + 0.4 * normal(&mut rng));
+    }
+    rows
+}
+
+fn fit(learner: DiffusionLearner, rows: &DMatrix<f64>) -> DiffusionModel {
+    learner.fit(rows, &mut StdRng::seed_from_u64(3)).unwrap()
+}
+
+/// Few levels and few coefficients.
+fn small_model() -> DiffusionModel {
+    let learner = DiffusionLearner::new()
+        .with_schedule(NoiseLevels::variance_exploding([12.0, 3.0, 1.0, 0.2]).unwrap())
+        .with_partitioner(VoronoiPartitioner::soft())
+        .with_regression(PolynomialRegression::default().with_max_degree(1));
+    fit(learner, &line(90))
+}
+
+/// As [`small_model`], with a base mixture.
+fn small_base_model() -> DiffusionModel {
+    let learner = DiffusionLearner::new()
+        .with_schedule(NoiseLevels::variance_exploding([12.0, 3.0, 0.0]).unwrap())
+        .with_regression(PolynomialRegression::default().with_max_degree(1));
+    fit(learner, &ring(120, 1.0))
+}
+
+fn bits(values: impl IntoIterator<Item = f64>) -> Vec<u64> {
+    values.into_iter().map(f64::to_bits).collect()
+}
+
+/// Answers of a model at points in the data's range, or the errors where it has none.
+fn answers(model: &DiffusionModel) -> Vec<(&'static str, std::result::Result<Vec<f64>, String>)> {
+    fn numbers<'a>(values: impl IntoIterator<Item = &'a f64>) -> Vec<f64> {
+        values.into_iter().copied().collect()
+    }
+    let mut rng = StdRng::seed_from_u64(5);
+    let (shift, scale) = (model.units().shift(), model.units().scale());
+    let points = DMatrix::from_fn(7, model.dim(), |_, j| shift[j] + 5.0 * scale[j] * normal(&mut rng));
+    let mut answers = vec![
+        ("centres", Ok(numbers(model.centres()))),
+        ("weights", Ok(numbers(model.weights()))),
+        ("component std", Ok(vec![model.component_std()])),
+        ("log-density", model.log_density(&points).map(|values| numbers(&values))),
+        ("responsibilities", model.responsibilities(&points).map(|values| numbers(&values))),
+        ("rows", model.sample(5, &mut StdRng::seed_from_u64(6)).map(|values| numbers(&values))),
+    ];
+    let working = model.units().to_working(&points);
+    let inner = model.score_model();
+    let levels: Vec<NoiseLevel> = model.levels().to_vec();
+    // Between two levels too.
+    let between = levels.windows(2).map(|pair| (pair[0].noise_to_signal() + pair[1].noise_to_signal()) / 2.0);
+    let between = between.filter_map(|noise| NoiseLevel::variance_exploding(noise).ok());
+    for level in between.chain(levels.iter().copied()) {
+        answers.push(("score", inner.score(level, &working).map(|values| numbers(&values))));
+        answers.push(("denoiser", inner.denoise(level, &working).map(|values| numbers(&values))));
+    }
+    answers.push(("start", inner.start(levels[0]).map(|law| numbers(&law.covariance))));
+    answers.push(("data score", model.score(NoiseLevel::CLEAN, &points).map(|values| numbers(&values))));
+    answers.into_iter().map(|(name, answer)| (name, answer.map_err(|error| error.to_string()))).collect()
+}
+
+fn assert_same(saved: &DiffusionModel, loaded: &DiffusionModel) {
+    assert_eq!(saved.report(), loaded.report());
+    assert_eq!(saved.report().to_string(), loaded.report().to_string());
+    assert_eq!(saved.levels(), loaded.levels());
+    assert_eq!(saved.units(), loaded.units());
+    for ((name, before), (_, after)) in answers(saved).into_iter().zip(answers(loaded)) {
+        assert_eq!(before.map(bits), after.map(bits), "{name}");
+    }
+}
+
+fn assert_round_trip(model: &DiffusionModel) {
+    let json = serde_json::to_string(model).unwrap();
+    let loaded: DiffusionModel = serde_json::from_str(&json).unwrap();
+    assert_same(model, &loaded);
+    assert_eq!(serde_json::to_string(&loaded).unwrap(), json);
+
+    let bytes = postcard::to_stdvec(model).unwrap();
+    let loaded: DiffusionModel = postcard::from_bytes(&bytes).unwrap();
+    assert_same(model, &loaded);
+    assert_eq!(postcard::to_stdvec(&loaded).unwrap(), bytes);
+    println!("{} bytes of JSON, {} of postcard", json.len(), bytes.len());
+}
+
+#[test]
+fn default_fits_come_back_bit_for_bit() {
+    assert_round_trip(&fit(DiffusionLearner::new(), &line(600)));
+    assert_round_trip(&fit(DiffusionLearner::new(), &ring(800, 1.0)));
+    assert_round_trip(&fit(DiffusionLearner::new().with_component_std(0.4), &ring(800, 1.0)));
+}
+
+#[test]
+fn soft_hard_and_single_cells_come_back_bit_for_bit() {
+    assert_round_trip(&fit(DiffusionLearner::paper(), &line(400)));
+    let soft = DiffusionLearner::new().with_partitioner(VoronoiPartitioner::soft());
+    assert_round_trip(&fit(soft, &ring(500, 1.0)));
+    let single = DiffusionLearner::new().with_partitioner(SingleCell);
+    assert_round_trip(&fit(single, &line(400)));
+    assert_round_trip(&small_model());
+    assert_round_trip(&small_base_model());
+}
+
+#[test]
+fn columns_of_different_scale_come_back_bit_for_bit() {
+    for partitioner in [None, Some(VoronoiPartitioner::soft())] {
+        let learner = DiffusionLearner::new();
+        let learner = match partitioner {
+            Some(partitioner) => learner.with_partitioner(partitioner),
+            None => learner,
+        };
+        let model = fit(learner, &ring(500, 1000.0));
+        assert_eq!(model.units().uniform_scale(), None);
+        assert_round_trip(&model);
+    }
+}
+
+#[test]
+fn every_sampler_comes_back_with_its_settings() {
+    let model = small_model();
+    let samplers: Vec<Box<dyn Sampler>> = vec![
+        Box::new(Ddpm::new()),
+        Box::new(Ddpm::textbook()),
+        Box::new(Ddpm::textbook().with_steps(9)),
+        Box::new(Ddpm::new().with_given_levels()),
+        Box::new(ProbabilityFlow::new().with_steps(11)),
+        Box::new(ProbabilityFlow::new().with_given_levels()),
+        Box::new(PredictorCorrector::new().with_steps(7).with_corrections(3).with_step_size(0.23)),
+        Box::new(PredictorCorrector::new().with_given_levels()),
+        // An error when sampling, before and after.
+        Box::new(Ddpm::new().with_steps(0)),
+    ];
+    for sampler in samplers {
+        let expected = format!("{sampler:?}");
+        let model = model.clone().with_sampler(sampler);
+        assert_round_trip(&model);
+        let loaded: DiffusionModel = serde_json::from_value(serde_json::to_value(&model).unwrap()).unwrap();
+        assert!(format!("{loaded:?}").contains(&expected), "{expected}");
+    }
+}
+
+#[test]
+fn reports_come_back_with_their_warnings() {
+    let rows = line(60);
+    let learner = DiffusionLearner::new()
+        .with_schedule(NoiseLevels::variance_exploding([2.0, 1.9]).unwrap())
+        .with_component_std(0.3);
+    let model = fit(learner, &rows);
+    let warnings = &model.report().warnings;
+    assert!(warnings.iter().any(|warning| matches!(warning, FitWarning::NoisiestNotGaussian { .. })));
+    assert_round_trip(&model);
+}
+
+#[derive(Debug)]
+struct OwnSampler;
+
+impl Sampler for OwnSampler {
+    fn sample_into(
+        &self,
+        _: &dyn ScoreModel,
+        _: &NoiseLevels,
+        _: &mut dyn Rng,
+        mut rows: DMatrixViewMut<'_, f64>,
+    ) -> Result<()> {
+        rows.fill(0.0);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_user_s_own_part_is_named() {
+    for model in [
+        small_model().with_sampler(OwnSampler),
+        small_model().with_sampler(Box::new(OwnSampler) as Box<dyn Sampler>),
+    ] {
+        let error = serde_json::to_string(&model).unwrap_err().to_string();
+        assert!(error.contains("OwnSampler"), "{error}");
+    }
+}
+
+#[test]
+fn what_could_not_be_loaded_is_not_saved() {
+    for sampler in [
+        PredictorCorrector::new().with_step_size(f64::NAN),
+        PredictorCorrector::new().with_steps(usize::MAX),
+        PredictorCorrector::new().with_corrections(usize::MAX),
+    ] {
+        let error = serde_json::to_string(&small_model().with_sampler(sampler)).unwrap_err().to_string();
+        assert!(error.contains("saved model"), "{error}");
+    }
+}
+
+/// Loads to nothing, or to a model that answers with finite numbers. Returns whether it loaded.
+fn harmless(loaded: Option<DiffusionModel>, what: impl std::fmt::Display) -> bool {
+    let Some(model) = loaded else { return false };
+    for (name, answer) in answers(&model) {
+        let finite = answer.iter().flatten().all(|value| value.is_finite());
+        assert!(finite, "{what}: {name} {answer:?}");
+    }
+    true
+}
+
+#[test]
+fn truncated_files_are_errors() {
+    for model in [small_model(), small_base_model()] {
+        let json = serde_json::to_vec(&model).unwrap();
+        for length in 0..json.len() {
+            assert!(serde_json::from_slice::<DiffusionModel>(&json[..length]).is_err(), "{length}");
+        }
+        let bytes = postcard::to_stdvec(&model).unwrap();
+        for length in 0..bytes.len() {
+            assert!(postcard::from_bytes::<DiffusionModel>(&bytes[..length]).is_err(), "{length}");
+        }
+    }
+}
+
+/// Paths of all values in a JSON document that are not containers.
+fn leaves(value: &Value, path: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            fields.iter().for_each(|(key, inner)| leaves(inner, &format!("{path}/{key}"), found))
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(i, inner)| leaves(inner, &format!("{path}/{i}"), found))
+        }
+        _ => found.push(path.to_owned()),
+    }
+}
+
+#[test]
+fn replaced_values_are_errors_or_harmless() {
+    let replacements = [
+        json!(null),
+        json!("NaN"),
+        json!(-1.0),
+        json!(-1),
+        json!(0),
+        json!(0.0),
+        json!(1),
+        json!(1e-300),
+        json!(-1e-40),
+        json!(1e40),
+        json!(-1e49),
+        json!(1e300),
+        json!(-1e300),
+        json!(1e99),
+        json!(u64::MAX),
+        json!(1u64 << 40),
+        json!(7),
+        json!([]),
+        json!({}),
+    ];
+    let (mut tried, mut loaded) = (0, 0);
+    for model in [small_model(), small_base_model()] {
+        let saved = serde_json::to_value(&model).unwrap();
+        let mut paths = Vec::new();
+        leaves(&saved, "", &mut paths);
+        for path in &paths {
+            for replacement in &replacements {
+                let mut damaged = saved.clone();
+                *damaged.pointer_mut(path).unwrap() = replacement.clone();
+                let model = serde_json::from_value(damaged).ok();
+                loaded += usize::from(harmless(model, format_args!("{path} = {replacement}")));
+                tried += 1;
+            }
+        }
+    }
+    println!("{loaded} of {tried} load");
+}
+
+#[test]
+fn overwritten_bytes_are_errors_or_harmless() {
+    let numbers = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 1e300, 1e-310, 0.0];
+    let (mut tried, mut loaded) = (0, 0);
+    for model in [small_model(), small_base_model()] {
+        let saved = postcard::to_stdvec(&model).unwrap();
+        for start in 0..saved.len() {
+            for byte in [0x00, 0x01, 0x7f, 0x80, 0xff] {
+                let mut damaged = saved.clone();
+                damaged[start] = byte;
+                let model = postcard::from_bytes(&damaged).ok();
+                loaded += usize::from(harmless(model, format_args!("byte {start} = {byte}")));
+                tried += 1;
+            }
+            for number in numbers {
+                let mut damaged = saved.clone();
+                let end = (start + 8).min(saved.len());
+                damaged[start..end].copy_from_slice(&number.to_le_bytes()[..end - start]);
+                let model = postcard::from_bytes(&damaged).ok();
+                loaded += usize::from(harmless(model, format_args!("{number} at byte {start}")));
+                tried += 1;
+            }
+        }
+    }
+    println!("{loaded} of {tried} load");
+}
