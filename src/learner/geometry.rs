@@ -4,6 +4,7 @@ use super::base::{Base, RestCoordinates, smallest_std};
 use super::component_std::estimate_component_std;
 use super::diagnosis;
 use super::moments::Moments;
+use super::streams::FoldRule;
 use super::units::Units;
 use super::warning::FitWarning;
 use crate::error::{Error, Result};
@@ -37,6 +38,7 @@ pub(crate) struct Geometry {
     /// Bounded subsample in active coordinates, in random order.
     pub(crate) subsample: FoldedSample,
     pub(crate) base: Option<Base>,
+    pub(crate) fold_rule: FoldRule,
     /// Σ w over all rows.
     pub(crate) weight: f64,
 }
@@ -47,6 +49,7 @@ impl Geometry {
     pub(crate) fn new(
         moments: &Moments,
         n_rows: u64,
+        seed: u64,
         given_std: Option<f64>,
         partitioner: &dyn Partitioner,
         warnings: &mut Vec<FitWarning>,
@@ -60,10 +63,12 @@ impl Geometry {
         let covariance = DMatrix::from_fn(std.len(), std.len(), |i, j| {
             moments.scatter[(i, j)] / moments.weight / (scale[i] * scale[j])
         });
-        let raw = moments.subsample();
+        let repeated = moments.repeated_share();
+        let fold_rule = if repeated > diagnosis::REPEATED { FoldRule::Values } else { FoldRule::Index };
+        let raw = moments.subsample(seed, fold_rule);
         let working = FoldedSample { rows: units.to_working(&raw.rows), ..raw };
 
-        warnings.extend(diagnosis::of_sample(&working));
+        warnings.extend(diagnosis::of_sample(&working, repeated));
 
         let spectrum = Spectrum::new(&covariance)?;
         let smallest = spectrum.variances.min().max(0.0);
@@ -100,6 +105,7 @@ impl Geometry {
             given_std,
             component_std,
             base: None,
+            fold_rule,
             weight: moments.weight,
         };
         Ok((geometry, found))

@@ -4,6 +4,8 @@ use super::covariance::{CellScatter, IsotropicRest, shrink_covariances};
 use crate::linalg::add_transposed_product;
 use crate::partition::cells::{MixtureParameters, responsibilities_in_place};
 
+/// Smallest variance of a cell in any direction, as a share of the largest variance of all rows.
+const SMALLEST_SHARE: f64 = 1e-14;
 /// Rows evaluated together.
 const BLOCK: usize = 256;
 
@@ -76,6 +78,16 @@ impl CellSums {
         sums
     }
 
+    /// The largest variance of all rows along an axis.
+    fn largest_variance(&self) -> f64 {
+        let sums = self.moments.row_sum();
+        let diagonal = pairs(self.dim).enumerate().filter(|(_, (a, b))| a == b);
+        let variance = diagonal.map(|(feature, (axis, _))| {
+            sums[1 + self.dim + feature] / sums[0] - (sums[1 + axis] / sums[0]).powi(2)
+        });
+        variance.fold(0.0, f64::max)
+    }
+
     /// The M-step.
     pub(crate) fn maximise(&self, rest: IsotropicRest) -> MixtureParameters {
         let dim = self.dim;
@@ -95,8 +107,12 @@ impl CellSums {
             }
             covariance
         });
-        let scatter =
-            CellScatter { covariances: covariances.collect(), weights: &weights, information: &information };
+        let scatter = CellScatter {
+            covariances: covariances.collect(),
+            weights: &weights,
+            information: &information,
+            smallest: (SMALLEST_SHARE * self.largest_variance()).max(f64::MIN_POSITIVE),
+        };
         let covariances = shrink_covariances(scatter, rest);
         MixtureParameters { masses: &weights / total, means, covariances }
     }
