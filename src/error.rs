@@ -28,6 +28,12 @@ pub enum Error {
         /// The value found there.
         value: f64,
     },
+    /// Values or weights are so large that a variance is not a finite number.
+    #[error("column {column}: values or weights are too large for a finite variance")]
+    Overflow {
+        /// Index of the column, from 0.
+        column: usize,
+    },
     /// A row weight is negative, NaN or infinite.
     #[error("row {row}: weight {weight} is not finite and non-negative")]
     InvalidWeight {

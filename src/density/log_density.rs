@@ -47,7 +47,7 @@ pub fn log_density(
     levels: &NoiseLevels,
     points: &DMatrix<f64>,
 ) -> Result<DVector<f64>> {
-    check_points(model, points)?;
+    check_points(model.dim(), points)?;
     let nodes = Nodes::new(levels, model.component_std())?;
     let start = StartDensity::new(model, nodes.noisiest())?;
     let blocks = map_blocks(points.nrows(), BLOCK, |rows| {
@@ -84,7 +84,7 @@ pub fn log_density_with_control(
     levels: &NoiseLevels,
     points: &DMatrix<f64>,
 ) -> Result<DVector<f64>> {
-    check_points(model, points)?;
+    check_points(model.dim(), points)?;
     check_columns(control.dim(), points)?;
     // The bandwidth only parametrises the flow, so the model's serves both.
     let nodes = Nodes::new(levels, model.component_std())?;
@@ -104,8 +104,9 @@ pub fn log_density_with_control(
     Ok(DVector::from_vec(blocks.concat()))
 }
 
-fn check_points(model: &dyn DifferentiableScore, points: &DMatrix<f64>) -> Result<()> {
-    check_columns(model.dim(), points)?;
+/// Finite rows of dimension `dim`?
+pub(crate) fn check_points(dim: usize, points: &DMatrix<f64>) -> Result<()> {
+    check_columns(dim, points)?;
     for (column, values) in points.column_iter().enumerate() {
         if let Some((row, &value)) = values.iter().enumerate().find(|(_, value)| !value.is_finite()) {
             return Err(Error::NotFinite { row, column, value });

@@ -30,13 +30,14 @@ pub(super) fn estimate_component_std(rows: &DMatrix<f64>, weights: &[f64]) -> Re
     let mut best = 0;
     while path.len() < best + PATIENCE + 1 {
         let cells = annealing.cells()?;
-        if cells.centres().nrows() > MOST_CELLS || annealing.bandwidth() <= 0.0 {
-            break;
-        }
         let likelihood = log_likelihood(&cells, annealing.bandwidth(), &held_out, held_out_weights)?;
         path.push((annealing.bandwidth().ln(), likelihood));
         if likelihood > path[best].1 {
             best = path.len() - 1;
+        }
+        // Where values repeat, the likelihood would rise for ever.
+        if cells.centres().nrows() > MOST_CELLS || annealing.is_narrow() {
+            break;
         }
         annealing.cool()?;
     }

@@ -14,6 +14,8 @@ use crate::score::ActiveSubspace;
 
 /// Directions with less than this share of the largest standard deviation count as degenerate.
 const DEGENERATE: f64 = 1e-7;
+/// Component std and data may differ by this factor.
+const FARTHEST_SCALES: f64 = 1e9;
 /// A flat bottom has this many directions at least.
 const SMALLEST_BOTTOM: usize = 5;
 /// Standard errors within which a flat bottom's kurtosis has to be a Gaussian's.
@@ -28,7 +30,8 @@ pub(crate) struct Geometry {
     pub(crate) subspace: ActiveSubspace,
     /// Variances along the active axes, length m.
     pub(crate) variances: DVector<f64>,
-    /// Covariance in working units, d × d.
+    /// Covariance of X = U + σ₀Z in working units, d × d: the rows', but σ₀² along the directions that are
+    /// not active and at least σ₀² along the others.
     pub(crate) covariance: DMatrix<f64>,
     /// Directions outside the active subspace.
     pub(crate) rest: RestCoordinates,
@@ -57,6 +60,9 @@ impl Geometry {
         if moments.weight <= 0.0 {
             return Err(Error::NoRows);
         }
+        if let Some(column) = moments.scatter.diagonal().iter().position(|v| !v.is_finite()) {
+            return Err(Error::Overflow { column });
+        }
         let std = (moments.scatter.diagonal() / moments.weight).map(f64::sqrt);
         let units = Units::of_columns(&moments.mean, &std, given_std.is_some());
         let scale = units.scale();
@@ -77,6 +83,7 @@ impl Geometry {
             warnings.push(FitWarning::DegenerateDirection { relative_std });
         }
         let given_std = given_std.map(|std| std / scale[0]);
+        check_component_std(given_std, spectrum.variances.max().sqrt())?;
         if let Some(component_std) = given_std.filter(|std| std * std > 1.1 * smallest) {
             warnings.push(FitWarning::ComponentStdTooLarge { component_std, smallest_std: smallest.sqrt() });
         }
@@ -100,8 +107,8 @@ impl Geometry {
             variances: split.variances.clone(),
             subsample: split.project(&working),
             rest: split.rest_coordinates(&working),
+            covariance: split.covariance(component_std),
             subspace: ActiveSubspace { mean: DVector::zeros(std.len()), axes: split.active },
-            covariance,
             given_std,
             component_std,
             base: None,
@@ -136,6 +143,20 @@ impl Geometry {
 
     pub(crate) fn scale(&self) -> DataScale {
         DataScale { component_std: self.component_std, data_std: self.variances.max().sqrt() }
+    }
+}
+
+/// Is a given component std of an order that can be told from 0 and from the data?
+fn check_component_std(given: Option<f64>, data_std: f64) -> Result<()> {
+    match given.map(|std| std / data_std) {
+        Some(share) if !(1.0 / FARTHEST_SCALES..=FARTHEST_SCALES).contains(&share) => {
+            Err(Error::InvalidSetting {
+                name: "component std, in standard deviations of the data,",
+                value: share,
+                requirement: "between 1e-9 and 1e9",
+            })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -229,6 +250,21 @@ impl Split {
             stands_for: working.stands_for,
             rest: self.isotropic,
         }
+    }
+
+    /// Q diag(max(λ, σ₀²)) Qᵀ + σ₀² (I − QQᵀ) for the active axes Q.
+    fn covariance(&self, component_std: f64) -> DMatrix<f64> {
+        let variance = component_std * component_std;
+        let mut scaled = self.active.clone();
+        for (mut column, own) in scaled.column_iter_mut().zip(self.variances.iter()) {
+            column *= (own - variance).max(0.0);
+        }
+        let mut covariance = scaled * self.active.transpose();
+        covariance = (&covariance + covariance.transpose()) * 0.5;
+        for i in 0..covariance.nrows() {
+            covariance[(i, i)] += variance;
+        }
+        covariance
     }
 
     /// Standard deviation along the rest; infinite when there is none.

@@ -24,6 +24,8 @@ const ESTIMATE_STREAM: u64 = 1 << 34;
 const FEW_CELLS: usize = 6;
 /// Features of a level at most, over all its cells.
 const FEATURES: usize = 400;
+/// Rows for every feature of a level at least, or its cells keep to constants.
+const ROWS_PER_FEATURE: usize = 5;
 /// Below this share of σ₀ as noise a level keeps the coefficients of the level before: selection by
 /// held-out loss turns erratic there, while the denoiser hardly changes.
 pub(super) const REUSE_BELOW: f64 = 0.4;
@@ -51,7 +53,9 @@ impl Induction {
     ) -> Self {
         let dim = geometry.active_dim();
         let degree = learner.regression.single_cell_degree(dim);
-        let smoothing = SmoothingBasis::new(DVector::zeros(dim), geometry.variances.clone(), degree);
+        // The coordinates of the one cell: its variance is σ₀² at least, whatever the rows' may be.
+        let variances = geometry.centre_variances().add_scalar(geometry.component_std.powi(2));
+        let smoothing = SmoothingBasis::new(DVector::zeros(dim), variances, degree);
         let (moments, scores) = (Vec::new(), Vec::new());
         Self { learner, seed, geometry, levels, smoothing: Arc::new(smoothing), moments, scores }
     }
@@ -108,6 +112,11 @@ impl Induction {
 
     /// The partitioner's candidates, and one cell beside them while there are few; none means one cell.
     fn candidates(&self, level: NoiseLevel, estimates: &DMatrix<f64>) -> Result<Vec<Arc<dyn Partition>>> {
+        let target = self.learner.regression.target();
+        if target == RegressionTarget::Denoising && self.is_quiet(level) {
+            // z/s explodes; the level before has one cell, or would have been reused.
+            return Ok(Vec::new());
+        }
         let sample = &self.geometry.subsample;
         let bandwidth = level.bandwidth(self.geometry.component_std);
         let rows = sample.rows.as_view();
@@ -119,8 +128,12 @@ impl Induction {
         }
         let mut rng = stream(self.seed, PARTITION_STREAM, self.scores.len() as u64);
         let mut candidates = self.learner.partitioner.candidates(&seen, &mut rng)?;
-        let clean_row = self.learner.regression.target() == RegressionTarget::CleanRow;
-        if clean_row && candidates.iter().any(|cells| !cells.is_smooth()) {
+        let dim = self.geometry.active_dim();
+        if let Some(cells) = candidates.iter().find(|cells| cells.centres().ncols() != dim) {
+            let (what, found) = ("columns of the centres of a partition", cells.centres().ncols());
+            return Err(Error::ShapeMismatch { what, expected: dim, found });
+        }
+        if target == RegressionTarget::CleanRow && candidates.iter().any(|cells| !cells.is_smooth()) {
             return Err(Error::IncompatibleParts {
                 first: "hard cells",
                 second: "the clean-row target",
@@ -142,10 +155,11 @@ impl Induction {
         let dim = self.geometry.active_dim();
         let bandwidth = level.bandwidth(self.geometry.component_std);
         let regression = &self.learner.regression;
+        let features = FEATURES.min(self.geometry.subsample.rows.nrows() / ROWS_PER_FEATURE);
         let bases = candidates.into_iter().map(|cells| {
             let degree = match cells.centres().nrows() {
                 1 => regression.single_cell_degree(dim),
-                k => regression.degree_in_cells(k, dim, FEATURES),
+                k => regression.degree_in_cells(k, dim, features),
             };
             LevelBasis::new(cells, bandwidth, degree)
         });
@@ -211,9 +225,12 @@ impl Induction {
     /// The score of the level before at the bandwidth of `level`, where that is good enough.
     fn reused(&self, level: NoiseLevel) -> Option<LevelScore> {
         let previous = self.scores.last()?;
-        let quiet = level.noise_to_signal() < REUSE_BELOW * self.geometry.component_std;
-        (quiet && previous.basis().cells() > 1)
+        (self.is_quiet(level) && previous.basis().cells() > 1)
             .then(|| previous.at_bandwidth(level.bandwidth(self.geometry.component_std)))
+    }
+
+    fn is_quiet(&self, level: NoiseLevel) -> bool {
+        level.noise_to_signal() < REUSE_BELOW * self.geometry.component_std
     }
 
     fn reused_report(&self, before: LevelReport, level: NoiseLevel) -> LevelReport {

@@ -7,7 +7,7 @@ use rand_distr::multi::MultiDistribution;
 
 use super::report::FitReport;
 use super::units::Units;
-use crate::density::{log_density, log_density_with_control};
+use crate::density::{check_points, log_density, log_density_with_control};
 use crate::error::{Error, Result};
 use crate::partition::Partition;
 use crate::process::{NoiseLevel, NoiseLevels};
@@ -78,18 +78,22 @@ impl DiffusionModel {
 
     /// Natural logarithm of the density at the rows of `points` (n × d), in the data's units: length n.
     ///
-    /// By the probability flow with exact divergence, and the mixture of the quietest level's warm
-    /// starts as control variate. With hard cells the field has no divergence at the faces and there
+    /// It is the density of what [`sample`](Self::sample) draws: of X where the quietest level is clean,
+    /// else of Y/a there. By the probability flow with exact divergence, and the mixture of the quietest
+    /// level's warm starts as control variate. With hard cells the field has no divergence at the faces and there
     /// is no such mixture: the result is an approximation.
     ///
     /// # Errors
-    /// [`Error::ShapeMismatch`] when `points` does not have d columns.
+    /// [`Error::ShapeMismatch`] when `points` does not have d columns, [`Error::NotFinite`] for a point.
     pub fn log_density(&self, points: &DMatrix<f64>) -> Result<DVector<f64>> {
-        check_columns(self.dim(), points)?;
+        check_points(self.dim(), points)?;
         let working = self.units.to_working(points);
         let levels = self.score.levels();
+        let quietest = levels.quietest();
         let mut density = match (self.score.base(), &self.warm_starts) {
-            (Some(base), _) if !self.score.is_corrected() => base.log_density(NoiseLevel::CLEAN, &working)?,
+            (Some(base), _) if !self.score.is_corrected() => base
+                .log_density(quietest, &(&working * quietest.signal()))?
+                .add_scalar(self.dim() as f64 * quietest.signal().ln()),
             (Some(base), _) => log_density_with_control(&self.score, base, levels, &working)?,
             (None, Some(control)) => log_density_with_control(&self.score, control, levels, &working)?,
             (None, None) => log_density(&self.score, levels, &working)?,

@@ -51,11 +51,15 @@ impl Moments {
         }
         let weight: f64 = block.weights.iter().sum();
         let weights = DVector::from_column_slice(&block.weights);
-        let mean = if weight > 0.0 {
-            DVector::from_iterator(dim, block.rows.column_iter().map(|c| c.dot(&weights) / weight))
-        } else {
-            DVector::zeros(dim)
-        };
+        // Counted from the first row, so that equal values have exactly their own mean and no scatter.
+        let mean = DVector::from_iterator(
+            dim,
+            block.rows.column_iter().map(|column| {
+                let first = column[0];
+                let offsets = column.iter().zip(weights.iter()).map(|(x, w)| w * (x - first));
+                if weight > 0.0 { first + offsets.sum::<f64>() / weight } else { first }
+            }),
+        );
         let centred = DMatrix::from_fn(n, dim, |i, j| block.rows[(i, j)] - mean[j]);
         let weighted = DMatrix::from_fn(dim, n, |j, i| centred[(i, j)] * block.weights[i]);
         let mut sample: Vec<SampledRow> = (0..n)

@@ -18,6 +18,8 @@ use crate::regression::{
 
 /// Purpose of the streams of noise, one a level.
 const NOISE_STREAM: u64 = 1 << 32;
+/// Indices of rows are below this, so that sums of them cannot overflow.
+const MOST_ROWS: u64 = 1 << 60;
 /// Noised rows evaluated together, so that a block's features stay in the cache.
 const BLOCK: usize = 128;
 
@@ -60,12 +62,20 @@ impl Pass {
     ///
     /// # Errors
     /// [`Error::NoColumns`], [`Error::NotFinite`], [`Error::ShapeMismatch`] for rows that are not
-    /// what the fit began with; errors of a user's own cells.
+    /// what the fit began with; [`Error::InvalidSetting`] for a `first_row` of 2⁶⁰ or more; errors of a
+    /// user's own cells.
     pub fn accumulate<'a>(&self, rows: impl Into<Rows<'a>>, first_row: u64) -> Result<Statistics> {
         let rows = rows.into();
         self.check_dim(rows.dim())?;
-        let mut sums = Statistics::of_pass(self.number);
         let (n, mut start) = (rows.n_rows() as u64, 0);
+        if first_row >= MOST_ROWS || n > MOST_ROWS {
+            return Err(Error::InvalidSetting {
+                name: "index of the first row",
+                value: first_row as f64,
+                requirement: "below 2^60",
+            });
+        }
+        let mut sums = Statistics::of_pass(self.number);
         let mut whole = Vec::new();
         while start < n {
             let row = first_row + start;

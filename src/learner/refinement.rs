@@ -104,7 +104,9 @@ impl Refinement {
     pub(super) fn absorb_cells(mut self, sums: &[Vec<CellSums>], geometry: &Arc<Geometry>) -> Next {
         let rest = geometry.subsample.rest;
         for (candidate, sums) in self.group.iter_mut().zip(sums) {
-            candidate.folds = sums.iter().map(|fold| fold.maximise(rest)).collect();
+            for (mixture, sums) in candidate.folds.iter_mut().zip(sums) {
+                *mixture = sums.maximise(rest, mixture);
+            }
         }
         self.steps += 1;
         self.next(geometry)

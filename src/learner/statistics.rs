@@ -194,7 +194,10 @@ impl Statistics {
             covered += 1u64 << height;
         }
         let rows = tail_end.unwrap_or(covered * CHUNK);
-        if let Some(expected) = expected.filter(|&e| e != rows) {
+        // The shorter chunk has to be the last one.
+        let complete = rows.div_ceil(CHUNK) == covered;
+        if !complete || expected.is_some_and(|expected| expected != rows) {
+            let expected = expected.unwrap_or(covered * CHUNK);
             return Err(Error::IncompletePass { pass, expected, found: rows });
         }
         // What has no sibling is joined from the right, smallest first: an order fixed by n alone.

@@ -143,7 +143,8 @@ pub(crate) fn responsibilities_in_place(log_weights: &mut DMatrix<f64>) -> Vec<f
     let mut total = vec![0.0; n];
     for mut column in log_weights.column_iter_mut() {
         for ((value, largest), total) in column.iter_mut().zip(&largest).zip(&mut total) {
-            let weight = (*value - largest).exp();
+            // Far away all weights may be −∞: then the cells share alike.
+            let weight = if *value == *largest { 1.0 } else { (*value - largest).exp() };
             *value = if weight < NEGLIGIBLE { 0.0 } else { weight };
             *total += *value;
         }

@@ -8,8 +8,8 @@ const DEFAULT_DEGREE: usize = 3;
 const DEFAULT_RIDGE: [f64; 6] = [1e-6, 1e-4, 1e-2, 1e-1, 1.0, 10.0];
 /// Features of a single cell at most: exact smoothing makes degree cheap, not free.
 const SINGLE_CELL_FEATURES: usize = 130;
-/// Degree of a single cell at most.
-const SINGLE_CELL_DEGREE: usize = 12;
+/// Degree at most.
+const HIGHEST_DEGREE: usize = 12;
 
 /// How the score of a level is regressed: polynomials of bounded total degree in each cell, ridge
 /// strengths to choose from, and the target.
@@ -39,8 +39,9 @@ impl Default for PolynomialRegression {
 }
 
 impl PolynomialRegression {
-    /// The highest total degree tried. By default 3 in cells, and in a single cell, where smoothing
-    /// is exact, 12 in one and two active directions, 7 in three, 5 in four and fewer above.
+    /// The highest total degree tried, 12 at most. By default 3 in cells, and in a single cell, where smoothing
+    /// is exact, 12 in one and two active directions, 7 in three, 5 in four and fewer above. A single
+    /// cell is a Gaussian to begin with, of degree 1, and so has at least that degree.
     pub fn with_max_degree(self, degree: usize) -> Self {
         Self { max_degree: Some(degree), ..self }
     }
@@ -69,7 +70,7 @@ impl PolynomialRegression {
 
     /// Highest degree for `cells` cells in `dim` active directions with at most `features` features.
     pub(crate) fn degree_in_cells(&self, cells: usize, dim: usize, features: usize) -> usize {
-        let wanted = self.max_degree.unwrap_or(DEFAULT_DEGREE);
+        let wanted = self.max_degree.unwrap_or(DEFAULT_DEGREE).min(HIGHEST_DEGREE);
         (0..=wanted)
             .rev()
             .find(|&degree| HermiteBasis::count(dim, degree).saturating_mul(cells) <= features)
@@ -78,11 +79,11 @@ impl PolynomialRegression {
 
     /// Highest degree of a single cell in `dim` active directions.
     pub(crate) fn single_cell_degree(&self, dim: usize) -> usize {
-        let wanted = self.max_degree.unwrap_or(SINGLE_CELL_DEGREE).min(SINGLE_CELL_DEGREE);
-        (0..=wanted)
+        let wanted = self.max_degree.unwrap_or(HIGHEST_DEGREE).clamp(1, HIGHEST_DEGREE);
+        (2..=wanted)
             .rev()
-            .find(|&degree| degree <= 1 || HermiteBasis::count(dim, degree) <= SINGLE_CELL_FEATURES)
-            .unwrap_or(0)
+            .find(|&degree| HermiteBasis::count(dim, degree) <= SINGLE_CELL_FEATURES)
+            .unwrap_or(1)
     }
 
     /// # Errors

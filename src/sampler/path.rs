@@ -5,8 +5,12 @@ use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::error::{Error, Result};
-use crate::process::{NoiseLevel, NoiseLevels, geometric_steps};
+use crate::process::{NoiseLevel, NoiseLevels, geometric_steps, quietest_with_bandwidth};
 use crate::score::{ScoreModel, centres_into};
+
+/// The longest step in log τ by default. With exact scores of a Gaussian whose standard deviation is
+/// 10³ σ₀ the variance of the draws was 5 % too large at .28, 1 % at .14.
+const LONGEST_STEP: f64 = 0.15;
 
 /// Which levels a sampler visits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +19,24 @@ pub(crate) enum Steps {
     AsGiven,
     /// So many, geometric in the bandwidth τ between the ends of the list.
     Geometric(usize),
+    /// The same, but as many more as keep every step below [`LONGEST_STEP`].
+    AtLeast(usize),
+}
+
+impl Steps {
+    /// How many steps geometric in τ; `None` for the list's own.
+    fn count(self, levels: &NoiseLevels, component_std: f64) -> Option<usize> {
+        match self {
+            Self::AsGiven => None,
+            Self::Geometric(n) => Some(n),
+            Self::AtLeast(n) => {
+                let log = |level: NoiseLevel| level.bandwidth(component_std).ln();
+                let quietest = quietest_with_bandwidth(levels, component_std)?;
+                let length = log(levels.noisiest()) - log(quietest);
+                Some(n.max((length / LONGEST_STEP).ceil() as usize))
+            }
+        }
+    }
 }
 
 /// A fall of the bandwidth from `from` to `to`, with the score known at `level`.
@@ -53,8 +75,8 @@ impl<'a> Path<'a> {
         denoise_last: bool,
     ) -> Result<Self> {
         let to_zero = denoise_last || levels.quietest().bandwidth(component_std) == 0.0;
-        let visited: Vec<NoiseLevel> = match steps {
-            Steps::Geometric(0) => {
+        let visited = match steps.count(levels, component_std) {
+            Some(0) => {
                 let requirement = "at least 1";
                 return Err(Error::InvalidSetting {
                     name: "number of sampling steps",
@@ -62,8 +84,8 @@ impl<'a> Path<'a> {
                     requirement,
                 });
             }
-            Steps::Geometric(n) => geometric_steps(levels, component_std, if to_zero { n - 1 } else { n })?,
-            Steps::AsGiven => levels.to_vec(),
+            Some(n) => geometric_steps(levels, component_std, if to_zero { n - 1 } else { n })?,
+            None => levels.to_vec(),
         };
         // Where the bandwidth is 0 there is no score: the step to it ends at the denoiser.
         let positive: Vec<NoiseLevel> =

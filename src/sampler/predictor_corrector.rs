@@ -23,7 +23,8 @@ const DEFAULT_STEP_SIZE: f64 = 0.1;
 /// predictor got wrong, at the price of one evaluation each (Song et al. 2021, arXiv 2011.13456,
 /// algorithm 4; their signal-to-noise ratio r is √(ε/2) here, with r = .16 at ε = .05).
 ///
-/// The default is 30 predictor steps, geometric in τ, with one corrector step of ε = 0.1 after
+/// The default is 30 predictor steps, geometric in τ and more where they would be longer than .15 in
+/// log τ, with one corrector step of ε = 0.1 after
 /// each: 60 evaluations.
 ///
 /// # Examples
@@ -47,16 +48,16 @@ pub struct PredictorCorrector {
 }
 
 impl PredictorCorrector {
-    /// 30 predictor steps with one corrector step of size 0.1 after each.
+    /// 30 predictor steps, or as many as keep them below .15 in log τ, with one corrector step of size 0.1 after each.
     pub fn new() -> Self {
         Self {
-            steps: Steps::Geometric(DEFAULT_STEPS),
+            steps: Steps::AtLeast(DEFAULT_STEPS),
             corrections: DEFAULT_CORRECTIONS,
             step_size: DEFAULT_STEP_SIZE,
         }
     }
 
-    /// Takes `steps` predictor steps, geometric in τ between the ends of the levels; default 30.
+    /// Takes `steps` predictor steps, geometric in τ between the ends of the levels; default 30 or more.
     ///
     /// Zero is an error when sampling.
     pub fn with_steps(self, steps: usize) -> Self {

@@ -26,6 +26,7 @@ pub(super) enum SavedSampler {
 pub(super) enum SavedSteps {
     AsGiven,
     Geometric(usize),
+    AtLeast(usize),
 }
 
 impl SavedSampler {
@@ -66,19 +67,19 @@ impl From<Steps> for SavedSteps {
         match steps {
             Steps::AsGiven => Self::AsGiven,
             Steps::Geometric(steps) => Self::Geometric(steps),
+            Steps::AtLeast(steps) => Self::AtLeast(steps),
         }
     }
 }
 
 impl SavedSteps {
     fn load(self) -> Result<Steps> {
-        match self {
-            Self::AsGiven => Ok(Steps::AsGiven),
-            Self::Geometric(steps) => {
-                let what = format_args!("{steps} sampling steps are more than {MOST_STEPS}");
-                require(steps <= MOST_STEPS, what)?;
-                Ok(Steps::Geometric(steps))
-            }
-        }
+        let (loaded, steps) = match self {
+            Self::AsGiven => (Steps::AsGiven, 0),
+            Self::Geometric(steps) => (Steps::Geometric(steps), steps),
+            Self::AtLeast(steps) => (Steps::AtLeast(steps), steps),
+        };
+        require(steps <= MOST_STEPS, format_args!("{steps} sampling steps are more than {MOST_STEPS}"))?;
+        Ok(loaded)
     }
 }

@@ -71,7 +71,7 @@ impl ActiveSubspace {
 #[derive(Debug, Clone)]
 pub struct PiecewisePolynomialScore {
     subspace: ActiveSubspace,
-    /// Covariance of the data, d × d.
+    /// Covariance of X where there is no base, d × d.
     pub(crate) covariance: DMatrix<f64>,
     component_std: f64,
     levels: NoiseLevels,
@@ -221,6 +221,9 @@ impl ScoreModel for PiecewisePolynomialScore {
     }
 
     fn start(&self, level: NoiseLevel) -> Result<GaussianLaw> {
+        if let Some(base) = &self.base {
+            return base.start(level);
+        }
         let (signal, noise) = (level.signal(), level.noise());
         let mut covariance = &self.covariance * (signal * signal);
         for i in 0..self.dim() {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use nalgebra::{DMatrix, DVector, SymmetricEigen};
+use nalgebra::{DMatrix, DVector, DVectorView, SymmetricEigen};
 
+use super::covariance::least_variance;
 use crate::error::Result;
 use crate::linalg::transposed_product;
 use crate::partition::cells::{MixtureParameters, Partition};
@@ -39,13 +40,18 @@ pub(crate) struct Annealing<'a> {
     /// Weight below which a cell is too light to split.
     light: f64,
     lowest: f64,
+    /// The least bandwidth at which sums of squares tell rows apart.
+    narrowest: f64,
     /// The last state with each number of cells.
     states: BTreeMap<usize, MixtureParameters>,
 }
 
 impl<'a> Annealing<'a> {
-    /// Starts with one cell at the mean and the largest standard deviation of `rows` (n × m) as τ.
+    /// Starts with one cell at the mean and the largest standard deviation of `rows` (n × m) as τ, if not
+    /// that is too small to tell rows apart.
     pub(crate) fn new(rows: &'a DMatrix<f64>, weights: &'a [f64]) -> Self {
+        let mean_square = |column: DVectorView<'_, f64>| column.norm_squared() / column.len() as f64;
+        let least_variance = least_variance(rows.column_iter().map(mean_square));
         let total: f64 = weights.iter().sum();
         let weighted = DVector::from_column_slice(weights);
         let mean = DVector::from_iterator(rows.ncols(), rows.column_iter().map(|c| c.dot(&weighted) / total));
@@ -53,9 +59,20 @@ impl<'a> Annealing<'a> {
         let masses = DVector::from_element(1, 1.0);
         let light = (2 * rows.ncols()).max(10) as f64 * total / rows.nrows() as f64;
         let states = BTreeMap::new();
-        let mut start = Self { rows, weights, bandwidth: 0.0, centres, masses, light, lowest: 0.0, states };
+        let mut start = Self {
+            rows,
+            weights,
+            bandwidth: 0.0,
+            centres,
+            masses,
+            light,
+            lowest: 0.0,
+            narrowest: 0.0,
+            states,
+        };
         let (variance, _) = start.widest_direction(0, &DMatrix::from_element(rows.nrows(), 1, 1.0));
-        start.bandwidth = variance.sqrt();
+        start.narrowest = least_variance.sqrt();
+        start.bandwidth = variance.sqrt().max(start.narrowest);
         start.lowest = LOWEST * start.bandwidth;
         start.keep_state();
         start
@@ -74,6 +91,11 @@ impl<'a> Annealing<'a> {
     /// Whether the bandwidth has fallen as far as it is followed.
     pub(crate) fn is_cold(&self) -> bool {
         self.bandwidth <= self.lowest
+    }
+
+    /// Whether rows can hardly be told apart at this bandwidth.
+    pub(crate) fn is_narrow(&self) -> bool {
+        self.bandwidth <= self.narrowest
     }
 
     fn state(&self) -> MixtureParameters {

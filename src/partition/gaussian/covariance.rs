@@ -11,6 +11,8 @@ const CHANCE: f64 = 2.0;
 /// With fewer rows a cell than this many times the parameters of a covariance, twice, cells lean on
 /// the common covariance first.
 const FEW_ROWS: f64 = 2.5;
+/// Eigenvalues below this share of the largest count as this share: degenerate directions.
+const SMALLEST_SHARE: f64 = 1e-12;
 
 /// Directions outside the cells' coordinates that are known to be isotropic.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,8 +41,6 @@ pub(crate) struct CellScatter<'a> {
     pub(crate) weights: &'a DVector<f64>,
     /// Σ w r², the rows' information about each cell.
     pub(crate) information: &'a DVector<f64>,
-    /// No eigenvalue is smaller: positive, and far below the spread of all rows.
-    pub(crate) smallest: f64,
 }
 
 /// Mean and two standard deviations of a χ² with `freedom` degrees of freedom.
@@ -48,16 +48,28 @@ fn chance(freedom: f64) -> f64 {
     freedom + CHANCE * (2.0 * freedom).sqrt()
 }
 
-/// The cells' covariances, shrunk as far as sampling noise explains their differences.
-pub(crate) fn shrink_covariances(scatter: CellScatter<'_>, rest: IsotropicRest) -> Vec<DMatrix<f64>> {
-    let CellScatter { mut covariances, weights, information, smallest } = scatter;
-    let (cells, dim) = (covariances.len(), covariances.first().map_or(0, DMatrix::nrows));
-    let floor = rest.floor().max(smallest);
+/// The least variance of a cell in any direction, for rows with these mean squares along the axes: below
+/// it, sums of squares cannot tell it from 0.
+pub(super) fn least_variance(mean_squares: impl Iterator<Item = f64>) -> f64 {
+    let largest = mean_squares.fold(0.0, f64::max);
+    SMALLEST_SHARE * if largest > 0.0 { largest } else { 1.0 }
+}
+
+/// The cells' covariances, shrunk as far as sampling noise explains their differences; no eigenvalue is
+/// below `least_variance`.
+pub(crate) fn shrink_covariances(
+    scatter: CellScatter<'_>,
+    rest: IsotropicRest,
+    least_variance: f64,
+) -> Vec<DMatrix<f64>> {
+    let CellScatter { mut covariances, weights, information } = scatter;
+    let (cells, dim) = (covariances.len(), covariances[0].nrows());
     let parameters = (dim * (dim + 1)) as f64;
     if cells > 1 && information.mean() < FEW_ROWS * parameters {
         shrink_to_common(&mut covariances, weights, information);
     }
-    let mut spectra = Spectra::new(covariances, dim, floor);
+    let floor = rest.floor().max(least_variance);
+    let mut spectra = Spectra::new(covariances, floor);
     let bottom = spectra.pool_bottoms(weights, information, rest);
     if cells > 1 {
         spectra.pool_across_cells(weights, information, bottom);
@@ -78,15 +90,17 @@ struct FlatBottom {
 }
 
 impl Spectra {
-    fn new(covariances: Vec<DMatrix<f64>>, dim: usize, floor: f64) -> Self {
-        let mut values = DMatrix::zeros(covariances.len(), dim);
-        let mut axes = Vec::with_capacity(covariances.len());
+    fn new(covariances: Vec<DMatrix<f64>>, floor: f64) -> Self {
+        let (cells, dim) = (covariances.len(), covariances[0].nrows());
+        let mut values = DMatrix::zeros(cells, dim);
+        let mut axes = Vec::with_capacity(cells);
         for (cell, covariance) in covariances.into_iter().enumerate() {
             let eigen = SymmetricEigen::new(covariance);
             let mut order: Vec<usize> = (0..dim).collect();
             order.sort_by(|&a, &b| eigen.eigenvalues[a].total_cmp(&eigen.eigenvalues[b]));
+            let smallest = floor.max(SMALLEST_SHARE * eigen.eigenvalues.max());
             for (position, &axis) in order.iter().enumerate() {
-                values[(cell, position)] = eigen.eigenvalues[axis].max(floor);
+                values[(cell, position)] = eigen.eigenvalues[axis].max(smallest);
             }
             axes.push(eigen.eigenvectors.select_columns(&order));
         }

@@ -1,11 +1,9 @@
 use nalgebra::{Cholesky, DMatrix, DVector};
 
-use super::covariance::{CellScatter, IsotropicRest, shrink_covariances};
+use super::covariance::{CellScatter, IsotropicRest, least_variance, shrink_covariances};
 use crate::linalg::add_transposed_product;
 use crate::partition::cells::{MixtureParameters, responsibilities_in_place};
 
-/// Smallest variance of a cell in any direction, as a share of the largest variance of all rows.
-const SMALLEST_SHARE: f64 = 1e-14;
 /// Rows evaluated together.
 const BLOCK: usize = 256;
 
@@ -17,14 +15,14 @@ pub(crate) struct WeightedRows {
 }
 
 /// One EM step, its M-step for the covariances being [`shrink_covariances`]; and the log-likelihood of
-/// the mixture it started from. Cells that lost all their rows are dropped.
+/// the mixture it started from. Cells that lost all their rows are dropped, if any cell has rows.
 pub(crate) fn expectation_maximisation_step(
     data: &WeightedRows,
     mixture: &MixtureParameters,
     rest: IsotropicRest,
 ) -> MixtureParameters {
     let sums = CellSums::of(data, mixture);
-    sums.maximise(rest)
+    sums.maximise(rest, mixture)
 }
 
 /// Log-density of `mixture` at every row, natural logarithm.
@@ -78,22 +76,15 @@ impl CellSums {
         sums
     }
 
-    /// The largest variance of all rows along an axis.
-    fn largest_variance(&self) -> f64 {
-        let sums = self.moments.row_sum();
-        let diagonal = pairs(self.dim).enumerate().filter(|(_, (a, b))| a == b);
-        let variance = diagonal.map(|(feature, (axis, _))| {
-            sums[1 + self.dim + feature] / sums[0] - (sums[1 + axis] / sums[0]).powi(2)
-        });
-        variance.fold(0.0, f64::max)
-    }
-
-    /// The M-step.
-    pub(crate) fn maximise(&self, rest: IsotropicRest) -> MixtureParameters {
+    /// The M-step; `before` again where overflow has left no cell any weight.
+    pub(crate) fn maximise(&self, rest: IsotropicRest, before: &MixtureParameters) -> MixtureParameters {
         let dim = self.dim;
         let total = self.moments.column(0).sum();
         let alive: Vec<usize> =
             (0..self.moments.nrows()).filter(|&j| self.moments[(j, 0)] > 1e-9 * total).collect();
+        if alive.is_empty() {
+            return before.clone();
+        }
         let weights = DVector::from_iterator(alive.len(), alive.iter().map(|&j| self.moments[(j, 0)]));
         let information = DVector::from_iterator(alive.len(), alive.iter().map(|&j| self.information[j]));
         let means =
@@ -107,14 +98,17 @@ impl CellSums {
             }
             covariance
         });
-        let scatter = CellScatter {
-            covariances: covariances.collect(),
-            weights: &weights,
-            information: &information,
-            smallest: (SMALLEST_SHARE * self.largest_variance()).max(f64::MIN_POSITIVE),
-        };
-        let covariances = shrink_covariances(scatter, rest);
+        let scatter =
+            CellScatter { covariances: covariances.collect(), weights: &weights, information: &information };
+        let covariances = shrink_covariances(scatter, rest, least_variance(self.mean_squares()));
         MixtureParameters { masses: &weights / total, means, covariances }
+    }
+
+    /// E x² along every axis.
+    fn mean_squares(&self) -> impl Iterator<Item = f64> {
+        let total = self.moments.column(0).sum();
+        let squares = pairs(self.dim).enumerate().filter(|(_, (a, b))| a == b);
+        squares.map(move |(feature, _)| self.moments.column(1 + self.dim + feature).sum() / total)
     }
 }
 

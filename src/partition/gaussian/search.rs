@@ -1,6 +1,6 @@
 //! How many cells, and which: coarse to fine on every fold's own path, judged on the rows it did not see.
 
-use nalgebra::{DMatrix, DVector};
+use nalgebra::DMatrix;
 
 use super::annealing::Annealing;
 use super::covariance::IsotropicRest;
@@ -18,8 +18,6 @@ const MOST_STEPS: usize = 40;
 const PATIENCE: usize = 2;
 /// Numbers of cells up to this are tried in any case: merging mends what smaller ones missed.
 const LEAST_TRIED: usize = 8;
-/// With fewer rows than this there is one Gaussian, and no search.
-const FEWEST_ROWS: usize = 20;
 /// From six cells on the number of cells grows by this factor.
 const GROWTH: f64 = 1.25;
 /// Fewer cells are preferred within this many paired standard errors of the best likelihood.
@@ -78,6 +76,16 @@ impl FoldedSample {
             rows: self.rows.select_rows(&members),
             weights: members.iter().map(|&i| self.weights[i]).collect(),
         }
+    }
+
+    /// The rows to fit for fold `fold`: those outside it, or all where these are none.
+    fn training(&self, fold: usize) -> WeightedRows {
+        let outside = self.part(fold, false);
+        if outside.weights.is_empty() { self.all() } else { outside }
+    }
+
+    fn all(&self) -> WeightedRows {
+        WeightedRows { rows: self.rows.clone(), weights: self.weights.clone() }
     }
 }
 
@@ -142,11 +150,11 @@ struct Fold<'a> {
 /// Finds the cells: for one, two, three … cells a few EM steps from the state of each fold's annealed
 /// path, then the fewest cells within reach of the best held-out likelihood, polished.
 pub(super) fn find_cells(sample: &FoldedSample) -> Result<CrossFittedMixture> {
-    let parts: Vec<(WeightedRows, WeightedRows)> =
-        (0..sample.n_folds).map(|fold| (sample.part(fold, false), sample.part(fold, true))).collect();
-    if sample.rows.nrows() < FEWEST_ROWS || parts.iter().any(|(training, _)| !varies(training)) {
-        return Ok(one_gaussian(sample));
+    if sample.weights.is_empty() {
+        return Err(Error::NoRows);
     }
+    let parts: Vec<(WeightedRows, WeightedRows)> =
+        (0..sample.n_folds).map(|fold| (sample.training(fold), sample.part(fold, true))).collect();
     let mut folds: Vec<Fold<'_>> = parts
         .iter()
         .map(|(training, held_out)| Fold {
@@ -161,39 +169,17 @@ pub(super) fn find_cells(sample: &FoldedSample) -> Result<CrossFittedMixture> {
     let tried = tried(&candidates, chosen, &weights);
     let larger = larger(&mut folds, &candidates, chosen, sample)?;
     let mixtures = candidates.swap_remove(chosen).mixtures;
-    let all = WeightedRows { rows: sample.rows.clone(), weights: sample.weights.clone() };
+    let all = sample.all();
     let start = mixtures.first().cloned().ok_or(Error::NoRows)?;
     let all_rows = (0..2 * STEPS).fold(start, |m, _| expectation_maximisation_step(&all, &m, sample.rest));
     Ok(CrossFittedMixture { folds: mixtures, all_rows, tried, larger })
-}
-
-/// Whether any two rows differ.
-fn varies(data: &WeightedRows) -> bool {
-    data.rows.column_iter().any(|column| column.iter().any(|value| *value != column[0]))
-}
-
-/// The Gaussian of all rows, for every fold.
-fn one_gaussian(sample: &FoldedSample) -> CrossFittedMixture {
-    let dim = sample.rows.ncols();
-    let all = WeightedRows { rows: sample.rows.clone(), weights: sample.weights.clone() };
-    let start = MixtureParameters {
-        masses: DVector::from_element(1, 1.0),
-        means: DMatrix::zeros(1, dim),
-        covariances: vec![DMatrix::identity(dim, dim)],
-    };
-    let gaussian = expectation_maximisation_step(&all, &start, sample.rest);
-    let total: f64 = all.weights.iter().sum();
-    let log_likelihood = weighted_sum(&mixture_log_density(&all, &gaussian), &all.weights) / total;
-    let folds = vec![gaussian.clone(); sample.n_folds];
-    let tried = vec![TriedCells { cells: 1.0, log_likelihood, std_error: 0.0, chosen: true }];
-    CrossFittedMixture { folds, all_rows: gaussian, tried, larger: Vec::new() }
 }
 
 /// Candidates of rising size until two further ones do not raise the held-out likelihood.
 fn candidates(folds: &mut [Fold<'_>], weights: &[f64], sample: &FoldedSample) -> Result<Vec<Candidate>> {
     let mut found: Vec<Candidate> = Vec::new();
     let (mut best, mut since, mut wanted, mut last_size) = (f64::NEG_INFINITY, 0, 1, 0);
-    while (since < PATIENCE || wanted <= LEAST_TRIED) && wanted < sample.rows.nrows() {
+    while (since < PATIENCE || wanted <= LEAST_TRIED) && (wanted == 1 || wanted < sample.rows.nrows()) {
         let starts: Result<Vec<MixtureParameters>> =
             map_each_mut(folds, |fold| fold.annealing.state_with(wanted)).into_iter().collect();
         let starts = starts?;
