@@ -112,7 +112,6 @@ fn assert_round_trip(model: &DiffusionModel) {
     let loaded: DiffusionModel = postcard::from_bytes(&bytes).unwrap();
     assert_same(model, &loaded);
     assert_eq!(postcard::to_stdvec(&loaded).unwrap(), bytes);
-    println!("{} bytes of JSON, {} of postcard", json.len(), bytes.len());
 }
 
 #[test]
@@ -230,7 +229,7 @@ fn what_could_not_be_loaded_is_not_saved() {
     }
 }
 
-/// Loads to nothing, or to a model that answers with finite numbers. Returns whether it loaded.
+/// Checks that a model answers with finite numbers or errors, if it has loaded. Returns whether it has.
 fn harmless(loaded: Option<DiffusionModel>, what: impl std::fmt::Display) -> bool {
     let Some(model) = loaded else { return false };
     for (name, answer) in answers(&model) {
@@ -311,7 +310,7 @@ fn replaced_values_are_errors_or_harmless() {
         json!([]),
         json!({}),
     ];
-    let (mut tried, mut loaded) = (0, 0);
+    let mut loaded = 0;
     for model in [small_model(), small_base_model()] {
         let saved = serde_json::to_value(&model).unwrap();
         let mut paths = Vec::new();
@@ -322,17 +321,16 @@ fn replaced_values_are_errors_or_harmless() {
                 *damaged.pointer_mut(path).unwrap() = replacement.clone();
                 let model = serde_json::from_value(damaged).ok();
                 loaded += usize::from(harmless(model, format_args!("{path} = {replacement}")));
-                tried += 1;
             }
         }
     }
-    println!("{loaded} of {tried} load");
+    assert!(loaded > 500, "{loaded}");
 }
 
 #[test]
 fn overwritten_bytes_are_errors_or_harmless() {
     let numbers = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 1e300, 1e-310, 0.0];
-    let (mut tried, mut loaded) = (0, 0);
+    let mut loaded = 0;
     for model in [small_model(), small_base_model()] {
         let saved = postcard::to_stdvec(&model).unwrap();
         for start in 0..saved.len() {
@@ -341,7 +339,6 @@ fn overwritten_bytes_are_errors_or_harmless() {
                 damaged[start] = byte;
                 let model = postcard::from_bytes(&damaged).ok();
                 loaded += usize::from(harmless(model, format_args!("byte {start} = {byte}")));
-                tried += 1;
             }
             for number in numbers {
                 let mut damaged = saved.clone();
@@ -349,11 +346,10 @@ fn overwritten_bytes_are_errors_or_harmless() {
                 damaged[start..end].copy_from_slice(&number.to_le_bytes()[..end - start]);
                 let model = postcard::from_bytes(&damaged).ok();
                 loaded += usize::from(harmless(model, format_args!("{number} at byte {start}")));
-                tried += 1;
             }
         }
     }
-    println!("{loaded} of {tried} load");
+    assert!(loaded > 2000, "{loaded}");
 }
 
 /// The error of loading `model` with the value at each path replaced.
