@@ -71,8 +71,7 @@ impl Geometry {
         });
         let repeated = moments.repeated_share();
         let fold_rule = if repeated > diagnosis::REPEATED { FoldRule::Values } else { FoldRule::Index };
-        let raw = moments.subsample(seed, fold_rule);
-        let working = FoldedSample { rows: units.to_working(&raw.rows), ..raw };
+        let working = moments.subsample(&units, seed, fold_rule);
 
         warnings.extend(diagnosis::of_sample(&working, repeated));
 
@@ -124,11 +123,6 @@ impl Geometry {
         self.component_std = self.given_std.unwrap_or_else(|| smallest_std(&found).min(rest));
         self.base = Some(Base::new(found, &self)?);
         Ok(self)
-    }
-
-    /// Rows of data in active coordinates: n × m.
-    pub(crate) fn to_active(&self, rows: &DMatrix<f64>) -> DMatrix<f64> {
-        self.subspace.project(&self.units.to_working(rows))
     }
 
     /// Number of active directions m.

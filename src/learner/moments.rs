@@ -4,6 +4,7 @@ use nalgebra::{DMatrix, DVector};
 
 use super::rows::Block;
 use super::streams::{FOLDS, FoldRule, hash};
+use super::units::Units;
 use crate::error::{Error, Result};
 use crate::partition::{FoldedSample, IsotropicRest};
 
@@ -101,13 +102,17 @@ impl Moments {
         repeated as f64 / self.sample.len().max(1) as f64
     }
 
-    /// The subsample: rows in an order that is random, with their weights and folds.
-    pub(crate) fn subsample(&self, seed: u64, rule: FoldRule) -> FoldedSample {
+    /// The subsample in working units: rows in an order that is random, with their weights and folds.
+    pub(crate) fn subsample(&self, units: &Units, seed: u64, rule: FoldRule) -> FoldedSample {
         let sample = &self.sample;
+        let raw = DMatrix::from_fn(sample.len(), self.mean.len(), |i, j| sample[i].values[j]);
+        let rows = units.to_working(&raw);
+        let pairs = sample.iter().zip(rows.row_iter());
+        let folds = pairs.map(|(row, values)| rule.fold(seed, row.index, values.iter().copied())).collect();
         FoldedSample {
-            rows: DMatrix::from_fn(sample.len(), self.mean.len(), |i, j| sample[i].values[j]),
+            folds,
+            rows,
             weights: sample.iter().map(|row| row.weight).collect(),
-            folds: sample.iter().map(|row| rule.fold(seed, row.index, row.values.iter().copied())).collect(),
             n_folds: FOLDS,
             stands_for: self.rows,
             rest: IsotropicRest::NONE,

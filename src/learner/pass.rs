@@ -195,9 +195,10 @@ impl ChunkSums for Pass {
 impl Pass {
     /// The rows of a chunk in active coordinates, one block a fold; folds are drawn by row index.
     fn active_folds(&self, geometry: &Geometry, first_row: u64, block: &Block) -> Vec<Block> {
-        let active = geometry.to_active(&block.rows);
+        let working = geometry.units.to_working(&block.rows);
+        let active = geometry.subspace.project(&working);
         let fold = |i: &usize| {
-            let values = block.rows.row(*i);
+            let values = working.row(*i);
             geometry.fold_rule.fold(self.seed, first_row + *i as u64, values.iter().copied())
         };
         (0..FOLDS)

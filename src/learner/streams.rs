@@ -32,17 +32,18 @@ const FOLD_STREAM: u64 = 2;
 pub(crate) enum FoldRule {
     /// By their index.
     Index,
-    /// By their values, so that equal rows share a fold and none is judged by its own copies.
+    /// By their values in working units, so that equal rows share a fold and none is judged by its own
+    /// copies. Single precision, so that rounding on the way to working units does not matter.
     Values,
 }
 
 impl FoldRule {
-    /// The fold of the row with this index and these values.
+    /// The fold of the row with this index and these values in working units.
     pub(crate) fn fold(self, seed: u64, index: u64, values: impl Iterator<Item = f64>) -> usize {
         let key = match self {
             Self::Index => index,
             // Adding zero makes one number of the two zeros.
-            Self::Values => values.fold(0, |key, value| mix(key ^ (value + 0.0).to_bits())),
+            Self::Values => values.fold(0, |key, value| mix(key ^ u64::from((value as f32 + 0.0).to_bits()))),
         };
         (hash(seed, FOLD_STREAM, key) % FOLDS as u64) as usize
     }
