@@ -83,12 +83,10 @@ impl Induction {
                 self.scores.push(score);
                 continue;
             }
-            if !self.is_quiet(level) {
-                let estimates = self.centre_estimates()?;
-                let candidates = self.candidates(level, &estimates)?;
-                if !candidates.is_empty() {
-                    return self.regression_task(level, candidates).map(Some);
-                }
+            let estimates = self.centre_estimates()?;
+            let candidates = self.candidates(level, &estimates)?;
+            if !candidates.is_empty() {
+                return self.regression_task(level, candidates).map(Some);
             }
             let fitted = self.single_cell(level)?;
             reports.push(fitted.report(self.scores.len(), &self.levels, &self.geometry, 1, 0));
@@ -222,11 +220,6 @@ impl Induction {
         reports.push(fitted.report(index, &self.levels, &self.geometry, candidates, updates));
         self.scores.push(fitted.into_score());
         Ok(())
-    }
-
-    /// Whether a level is too quiet for cells of its own.
-    fn is_quiet(&self, level: NoiseLevel) -> bool {
-        level.noise_to_signal() < REUSE_BELOW * self.geometry.component_std
     }
 
     /// The score of the level before at the bandwidth of `level`, where that is good enough.
