@@ -9,7 +9,9 @@
 use std::error::Error;
 use std::path::Path;
 
-use gmix_diffusion::check::{check_divergence, check_sampler, check_schedule, check_score_model};
+use gmix_diffusion::check::{
+    check_divergence, check_partitioner, check_sampler, check_schedule, check_score_model,
+};
 use gmix_diffusion::rand::{SeedableRng, rngs::StdRng};
 use gmix_diffusion::{
     DataScale, DiffusionLearner, NoiseSchedule, NumericalDivergence, Rows, Sampler, log_density,
@@ -33,6 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let law = Corners { half_side: 2.0, std: 0.7 };
     let scale = DataScale { component_std: law.std, data_std: law.half_side.hypot(law.std) };
     let schedule = Power { n_levels: 30, exponent: 2.0 };
+    let partitioner = FarthestPoints { most: 12, lightest: 0.02 };
     let sampler = Ddim { fresh_noise: 0.5 };
     let levels = schedule.levels(scale)?;
 
@@ -47,6 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     check_score_model(&law, &levels, &some)?;
     check_divergence(&with_divergence, &levels, &some)?;
     check_schedule(&schedule, scale)?;
+    check_partitioner(&partitioner, &mut rng)?;
     check_sampler(&sampler, &levels, &mut rng)?;
     println!("all parts do what their traits promise");
 
@@ -57,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let learner = DiffusionLearner::new()
         .with_schedule(schedule)
-        .with_partitioner(FarthestPoints { most: 12, lightest: 0.02 })
+        .with_partitioner(partitioner)
         .with_sampler(sampler)
         .with_component_std(law.std);
     let model = learner.fit(weighted, &mut StdRng::seed_from_u64(6))?;

@@ -1,7 +1,5 @@
 //! Signs that a fit may be poor: what the warnings of a report are made from.
 
-use std::collections::HashMap;
-
 use nalgebra::DMatrix;
 use rand_distr::{Distribution, StandardNormal};
 
@@ -17,7 +15,7 @@ use crate::score::LevelScore;
 /// A value farther out than this many standard deviations of its column is not a Gaussian's.
 const FAR: f64 = 10.0;
 /// A larger share of repeated rows is not a continuous law's.
-const REPEATED: f64 = 0.01;
+pub(super) const REPEATED: f64 = 0.01;
 /// A cell should have this many rows for each coefficient.
 const ROWS_PER_COEFFICIENT: f64 = 5.0;
 /// Rows farther than √m + 3 component stds from every warm start are a larger share than this.
@@ -30,7 +28,7 @@ const MEASURED_ROWS: usize = 500;
 const CHANGE_STREAM: u64 = 1 << 35;
 
 /// Heavy tails and repeated rows in a sample in working units.
-pub(super) fn of_sample(sample: &FoldedSample) -> Vec<FitWarning> {
+pub(super) fn of_sample(sample: &FoldedSample, repeated_share: f64) -> Vec<FitWarning> {
     let mut warnings = Vec::new();
     let farthest = sample.rows.column_iter().map(|column| {
         let std = column.variance().sqrt();
@@ -40,14 +38,8 @@ pub(super) fn of_sample(sample: &FoldedSample) -> Vec<FitWarning> {
     if farthest > FAR {
         warnings.push(FitWarning::HeavyTails { farthest });
     }
-    let mut copies: HashMap<Vec<u64>, usize> = HashMap::new();
-    for row in sample.rows.row_iter() {
-        *copies.entry(row.iter().map(|value| value.to_bits()).collect()).or_default() += 1;
-    }
-    let repeated: usize = copies.values().filter(|&&count| count > 1).sum();
-    let share = repeated as f64 / sample.rows.nrows().max(1) as f64;
-    if share > REPEATED {
-        warnings.push(FitWarning::RepeatedRows { share });
+    if repeated_share > REPEATED {
+        warnings.push(FitWarning::RepeatedRows { share: repeated_share });
     }
     warnings
 }

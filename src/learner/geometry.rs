@@ -4,6 +4,7 @@ use super::base::{Base, RestCoordinates, smallest_std};
 use super::component_std::estimate_component_std;
 use super::diagnosis;
 use super::moments::Moments;
+use super::streams::FoldRule;
 use super::units::Units;
 use super::warning::FitWarning;
 use crate::error::{Error, Result};
@@ -40,6 +41,7 @@ pub(crate) struct Geometry {
     /// Bounded subsample in active coordinates, in random order.
     pub(crate) subsample: FoldedSample,
     pub(crate) base: Option<Base>,
+    pub(crate) fold_rule: FoldRule,
     /// Σ w over all rows.
     pub(crate) weight: f64,
 }
@@ -50,6 +52,7 @@ impl Geometry {
     pub(crate) fn new(
         moments: &Moments,
         n_rows: u64,
+        seed: u64,
         given_std: Option<f64>,
         partitioner: &dyn Partitioner,
         warnings: &mut Vec<FitWarning>,
@@ -66,10 +69,11 @@ impl Geometry {
         let covariance = DMatrix::from_fn(std.len(), std.len(), |i, j| {
             moments.scatter[(i, j)] / moments.weight / (scale[i] * scale[j])
         });
-        let raw = moments.subsample();
-        let working = FoldedSample { rows: units.to_working(&raw.rows), ..raw };
+        let repeated = moments.repeated_share();
+        let fold_rule = if repeated > diagnosis::REPEATED { FoldRule::Values } else { FoldRule::Index };
+        let working = moments.subsample(&units, seed, fold_rule);
 
-        warnings.extend(diagnosis::of_sample(&working));
+        warnings.extend(diagnosis::of_sample(&working, repeated));
 
         let spectrum = Spectrum::new(&covariance)?;
         let smallest = spectrum.variances.min().max(0.0);
@@ -107,6 +111,7 @@ impl Geometry {
             given_std,
             component_std,
             base: None,
+            fold_rule,
             weight: moments.weight,
         };
         Ok((geometry, found))
@@ -118,11 +123,6 @@ impl Geometry {
         self.component_std = self.given_std.unwrap_or_else(|| smallest_std(&found).min(rest));
         self.base = Some(Base::new(found, &self)?);
         Ok(self)
-    }
-
-    /// Rows of data in active coordinates: n × m.
-    pub(crate) fn to_active(&self, rows: &DMatrix<f64>) -> DMatrix<f64> {
-        self.subspace.project(&self.units.to_working(rows))
     }
 
     /// Number of active directions m.

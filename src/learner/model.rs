@@ -27,6 +27,32 @@ use crate::score::{
 /// It is a rand [`Distribution`] of `DVector<f64>` and a rand_distr
 /// [`MultiDistribution<f64>`]: these traits have no way to report an error and panic if the *user's own*
 /// sampler fails; [`sample`](Self::sample) reports it.
+///
+/// # Saving and loading
+/// With the feature `serde` a model implements `Serialize` and `Deserialize`, for text and binary formats
+/// alike. What is written starts with the name of the format and its version, and a loaded model answers
+/// bit for bit as the saved one. Everything read is checked: what does not fit together is an error of the
+/// format with the words of [`Error::InvalidSavedModel`], whoever made the file. Cells or a sampler of
+/// one's own cannot be saved; [`with_sampler`](Self::with_sampler) gives the model one of this crate's.
+///
+/// JSON keeps every bit when `serde_json` has its feature `float_roundtrip`; without it, numbers are read
+/// with an error in the last bit.
+///
+/// ```
+/// # #[cfg(feature = "serde")] {
+/// use gmix_diffusion::nalgebra::DMatrix;
+/// use gmix_diffusion::rand::{SeedableRng, rngs::StdRng};
+/// use gmix_diffusion::{DiffusionLearner, DiffusionModel};
+///
+/// let rows = DMatrix::from_fn(200, 1, |i, _| (i % 2) as f64 * 4.0 + ((i * 37) % 101) as f64 / 100.0);
+/// let model = DiffusionLearner::new().fit(&rows, &mut StdRng::seed_from_u64(7))?;
+/// let saved = serde_json::to_string(&model)?;
+/// let loaded: DiffusionModel = serde_json::from_str(&saved)?;
+/// assert_eq!(loaded.log_density(&rows)?, model.log_density(&rows)?);
+/// assert_eq!(loaded.report(), model.report());
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct DiffusionModel {
     score: PiecewisePolynomialScore,

@@ -1,7 +1,10 @@
+use std::collections::HashMap;
+
 use nalgebra::{DMatrix, DVector};
 
 use super::rows::Block;
-use super::streams::{FOLDS, fold_of, hash};
+use super::streams::{FOLDS, FoldRule, hash};
+use super::units::Units;
 use crate::error::{Error, Result};
 use crate::partition::{FoldedSample, IsotropicRest};
 
@@ -29,7 +32,7 @@ pub(crate) struct Moments {
 #[derive(Debug, Clone, PartialEq)]
 struct SampledRow {
     hash: u64,
-    fold: usize,
+    index: u64,
     weight: f64,
     values: Vec<f64>,
 }
@@ -64,7 +67,7 @@ impl Moments {
             .filter(|&i| block.weights[i] > 0.0)
             .map(|i| SampledRow {
                 hash: hash(seed, SUBSAMPLE_STREAM, first_row + i as u64),
-                fold: fold_of(seed, first_row + i as u64),
+                index: first_row + i as u64,
                 weight: block.weights[i],
                 values: block.rows.row(i).iter().copied().collect(),
             })
@@ -89,13 +92,27 @@ impl Moments {
         self.sample.truncate(SUBSAMPLE);
     }
 
-    /// The subsample: rows in an order that is random, with their weights and folds.
-    pub(crate) fn subsample(&self) -> FoldedSample {
+    /// The share of the subsample's rows that repeat another one.
+    pub(crate) fn repeated_share(&self) -> f64 {
+        let mut copies: HashMap<Vec<u64>, usize> = HashMap::new();
+        for row in &self.sample {
+            *copies.entry(row.values.iter().map(|value| value.to_bits()).collect()).or_default() += 1;
+        }
+        let repeated: usize = copies.values().filter(|&&count| count > 1).sum();
+        repeated as f64 / self.sample.len().max(1) as f64
+    }
+
+    /// The subsample in working units: rows in an order that is random, with their weights and folds.
+    pub(crate) fn subsample(&self, units: &Units, seed: u64, rule: FoldRule) -> FoldedSample {
         let sample = &self.sample;
+        let raw = DMatrix::from_fn(sample.len(), self.mean.len(), |i, j| sample[i].values[j]);
+        let rows = units.to_working(&raw);
+        let pairs = sample.iter().zip(rows.row_iter());
+        let folds = pairs.map(|(row, values)| rule.fold(seed, row.index, values.iter().copied())).collect();
         FoldedSample {
-            rows: DMatrix::from_fn(sample.len(), self.mean.len(), |i, j| sample[i].values[j]),
+            folds,
+            rows,
             weights: sample.iter().map(|row| row.weight).collect(),
-            folds: sample.iter().map(|row| row.fold).collect(),
             n_folds: FOLDS,
             stands_for: self.rows,
             rest: IsotropicRest::NONE,

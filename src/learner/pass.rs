@@ -8,7 +8,7 @@ use super::moments::Moments;
 use super::refinement::Likelihoods;
 use super::rows::{Block, Rows};
 use super::statistics::{CHUNK, ChunkSums, Statistics, Sums};
-use super::streams::{FOLDS, fold_of, stream};
+use super::streams::{FOLDS, stream};
 use crate::error::{Error, Result};
 use crate::partition::{CellSums, CrossFit, WeightedRows, mixture_log_density};
 use crate::process::NoiseLevel;
@@ -195,8 +195,12 @@ impl ChunkSums for Pass {
 impl Pass {
     /// The rows of a chunk in active coordinates, one block a fold; folds are drawn by row index.
     fn active_folds(&self, geometry: &Geometry, first_row: u64, block: &Block) -> Vec<Block> {
-        let active = geometry.to_active(&block.rows);
-        let fold = |i: &usize| fold_of(self.seed, first_row + *i as u64);
+        let working = geometry.units.to_working(&block.rows);
+        let active = geometry.subspace.project(&working);
+        let fold = |i: &usize| {
+            let values = working.row(*i);
+            geometry.fold_rule.fold(self.seed, first_row + *i as u64, values.iter().copied())
+        };
         (0..FOLDS)
             .map(|wanted| {
                 let members: Vec<usize> = (0..active.nrows()).filter(|i| fold(i) == wanted).collect();

@@ -24,10 +24,27 @@ pub(crate) fn stream(seed: u64, purpose: u64, index: u64) -> Xoshiro256PlusPlus 
 
 /// Folds of the held-out losses.
 pub(crate) const FOLDS: usize = 5;
-/// Purpose of the hash that draws the folds.
+/// Purpose of the hash that deals the folds.
 const FOLD_STREAM: u64 = 2;
 
-/// The fold of row `row`.
-pub(crate) fn fold_of(seed: u64, row: u64) -> usize {
-    (hash(seed, FOLD_STREAM, row) % FOLDS as u64) as usize
+/// How rows are dealt to folds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FoldRule {
+    /// By their index.
+    Index,
+    /// By their values in working units, so that equal rows share a fold and none is judged by its own
+    /// copies. Single precision, so that rounding on the way to working units does not matter.
+    Values,
+}
+
+impl FoldRule {
+    /// The fold of the row with this index and these values in working units.
+    pub(crate) fn fold(self, seed: u64, index: u64, values: impl Iterator<Item = f64>) -> usize {
+        let key = match self {
+            Self::Index => index,
+            // Adding zero makes one number of the two zeros.
+            Self::Values => values.fold(0, |key, value| mix(key ^ u64::from((value as f32 + 0.0).to_bits()))),
+        };
+        (hash(seed, FOLD_STREAM, key) % FOLDS as u64) as usize
+    }
 }

@@ -135,7 +135,8 @@ impl<'a> Path<'a> {
 pub(super) struct Centres {
     pub(super) current: DMatrix<f64>,
     previous: DMatrix<f64>,
-    /// Length in log τ of the step from `previous` to `current`; none at the first.
+    /// Length in log τ of the step from `previous` to `current`; none at the first,
+    /// and after one of length 0.
     distance: Option<f64>,
 }
 
@@ -144,10 +145,11 @@ impl Centres {
         Self { current: DMatrix::zeros(n, dim), previous: DMatrix::zeros(n, dim), distance: None }
     }
 
-    /// Makes room for the next centres, a step of `length` further.
+    /// Makes room for the next centres, a step of `length` further. A step that is lost in rounding,
+    /// where σ₀ is far above the noise, leaves nothing to extrapolate from.
     pub(super) fn advance(&mut self, length: f64) {
         std::mem::swap(&mut self.current, &mut self.previous);
-        self.distance = Some(length);
+        self.distance = (length > 0.0).then_some(length);
     }
 
     /// u ← decay · u + (1 − decay) · Û + slope · dÛ/dlog τ, the last term from the step before.

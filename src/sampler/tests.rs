@@ -221,6 +221,21 @@ fn ends_without_width_are_the_denoiser_s() {
 }
 
 #[test]
+fn noise_far_below_the_width_is_lost_in_rounding_and_harmless() {
+    let law = GaussianMixture::kernel(&DMatrix::from_element(1, 1, 3.0), 1e9).unwrap();
+    let levels = NoiseLevels::variance_exploding([4.0, 2.0, 1.0, 0.0]).unwrap();
+    let given: [Box<dyn Sampler>; 3] = [
+        Box::new(Ddpm::new().with_given_levels()),
+        Box::new(ProbabilityFlow::new().with_given_levels()),
+        Box::new(PredictorCorrector::new().with_given_levels()),
+    ];
+    for sampler in samplers().into_iter().chain(given) {
+        let rows = sampler.sample(&law, &levels, 100, &mut rng(1)).unwrap();
+        assert!(rows.iter().all(|value| value.is_finite()), "{sampler:?}");
+    }
+}
+
+#[test]
 fn chunks_are_independent_and_seeds_reproduce() {
     let levels = exploding(20.0, 0.1, 10);
     for sampler in samplers() {

@@ -3,11 +3,11 @@ use serde::{Deserialize, Serialize};
 
 use super::check::{
     COVARIANCE, LENGTH, POSITIVE_VARIANCE, invalid, orthonormal, positive_semidefinite, require, shares,
-    within,
+    within, zero_or_positive,
 };
 use super::matrix::SavedMatrix;
 use crate::error::Result;
-use crate::score::{CellMixture, Embedding, RadialShape};
+use crate::score::{CellMixture, Embedding, RadialShape, ScoreModel};
 
 /// A learner's shapes are of order one.
 const SHAPE: std::ops::RangeInclusive<f64> = -1e6..=1e6;
@@ -72,7 +72,10 @@ impl SavedBase {
         within("shape of the base", &[self.shape], SHAPE)?;
         let embedding = self.embedding.load(cells, dim, active_dim)?;
         let shape = RadialShape { beta: self.shape };
-        CellMixture::from_scaled(masses, means, covariances?, shape, embedding).map_err(invalid)
+        let base =
+            CellMixture::from_scaled(masses, means, covariances?, shape, embedding).map_err(invalid)?;
+        zero_or_positive("smallest standard deviation of the base", base.component_std())?;
+        Ok(base)
     }
 }
 

@@ -7,13 +7,11 @@ use nalgebra::{Cholesky, DMatrix, DVector};
 
 use crate::error::{Error, Result};
 
-/// Working units make lengths of order one. Within these bounds no square or product in a formula
-/// overflows, so that whatever loads answers with finite numbers.
+/// Working units make lengths of order one. Within these bounds no square, product or quotient in a
+/// formula overflows, so that whatever loads answers with finite numbers.
 pub(super) const LENGTH: RangeInclusive<f64> = -LARGEST..=LARGEST;
-/// Standard deviations, signals and noises that have to be positive.
+/// Standard deviations, signals and noises, where they are not 0.
 pub(super) const POSITIVE: RangeInclusive<f64> = 1.0 / LARGEST..=LARGEST;
-/// Standard deviations and noises that may be 0.
-pub(super) const NOT_NEGATIVE: RangeInclusive<f64> = 0.0..=LARGEST;
 /// Entries of a covariance.
 pub(super) const COVARIANCE: RangeInclusive<f64> = -LARGEST * LARGEST..=LARGEST * LARGEST;
 /// Eigenvalues of a covariance.
@@ -44,6 +42,11 @@ pub(super) fn within(what: impl Display, values: &[f64], range: RangeInclusive<f
         ))),
         None => Ok(()),
     }
+}
+
+/// Is the value a standard deviation or noise that is 0 or not too small to divide by?
+pub(super) fn zero_or_positive(what: impl Display, value: f64) -> Result<()> {
+    if value == 0.0 { Ok(()) } else { within(what, &[value], POSITIVE) }
 }
 
 /// Positive numbers that sum to one up to rounding, `count` of them.

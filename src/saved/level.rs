@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::check::{NOT_NEGATIVE, POSITIVE, invalid, within};
+use super::check::{POSITIVE, invalid, within, zero_or_positive};
 use crate::error::{Error, Result};
 use crate::process::{NoiseLevel, NoiseLevels};
 
@@ -47,8 +47,8 @@ pub(super) fn load_levels(saved: Vec<SavedLevel>) -> Result<NoiseLevels> {
     let levels = NoiseLevels::new(saved.into_iter().map(NoiseLevel::from)).map_err(invalid)?;
     for (index, level) in levels.iter().enumerate() {
         within(format_args!("signal of level {index}"), &[level.signal()], POSITIVE)?;
-        within(format_args!("noise of level {index}"), &[level.noise()], NOT_NEGATIVE)?;
-        within(format_args!("noise to signal of level {index}"), &[level.noise_to_signal()], NOT_NEGATIVE)?;
+        zero_or_positive(format_args!("noise of level {index}"), level.noise())?;
+        zero_or_positive(format_args!("noise to signal of level {index}"), level.noise_to_signal())?;
     }
     Ok(levels)
 }

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::base::SavedBase;
 use super::check::{
-    COVARIANCE, LENGTH, NOT_NEGATIVE, invalid, orthonormal, positive_semidefinite, require, within,
+    COVARIANCE, LENGTH, POSITIVE, invalid, orthonormal, positive_semidefinite, require, within,
+    zero_or_positive,
 };
 use super::header::{Format, Version};
 use super::level::{SavedLevel, load_levels};
@@ -119,8 +120,13 @@ impl SavedModel {
         let active_dim = subspace.axes.ncols();
         let covariance = self.covariance.load("covariance of the rows", dim, dim, COVARIANCE)?;
         positive_semidefinite("covariance of the rows", &covariance)?;
-        within("component std", &[self.component_std], NOT_NEGATIVE)?;
+        zero_or_positive("component std", self.component_std)?;
         let levels = load_levels(self.levels)?;
+        within(
+            "bandwidth of the quietest level",
+            &[levels.quietest().bandwidth(self.component_std)],
+            POSITIVE,
+        )?;
         let base = self.base.map(|base| base.load(dim, active_dim)).transpose()?;
 
         let partitions: Result<Vec<_>> = self
@@ -130,6 +136,8 @@ impl SavedModel {
             .map(|(index, partition)| partition.load(index, active_dim))
             .collect();
         let partitions = partitions?;
+        let complete = base.is_some() || self.scores.iter().all(Option::is_some);
+        require(complete, "without a base every level needs polynomials")?;
         let scores = load_scores(self.scores, &levels, self.component_std, &partitions)?;
         let cells = partition(&partitions, self.cells)?;
 

@@ -6,6 +6,9 @@ use crate::error::Result;
 use crate::partition::responsibilities_in_place;
 use crate::regression::LevelBasis;
 
+/// For every axis and feature, its derivative as a multiple of a lower feature.
+type Lowered = Arc<Vec<Vec<Option<(usize, f64)>>>>;
+
 /// The centre denoiser of one noise level: Û(y) = Σ_j r_j(y) Σ_α θ_jα h_α(u_j), where θ is a
 /// correction of the cells' own denoisers or stands alone.
 ///
@@ -19,7 +22,7 @@ pub(crate) struct LevelScore {
     /// Whether the cells' own denoisers are part of Û.
     own: bool,
     /// For every local axis, the derivative of every feature as a multiple of a lower one.
-    lowered: Arc<Vec<Vec<Option<(usize, f64)>>>>,
+    lowered: Lowered,
     cells: Vec<CellPolynomial>,
     clip: f64,
 }
@@ -54,12 +57,7 @@ impl LevelScore {
         Self::assemble(basis, correction, own, lowered)
     }
 
-    fn assemble(
-        basis: LevelBasis,
-        correction: Arc<DMatrix<f64>>,
-        own: bool,
-        lowered: Arc<Vec<Vec<Option<(usize, f64)>>>>,
-    ) -> Self {
+    fn assemble(basis: LevelBasis, correction: Arc<DMatrix<f64>>, own: bool, lowered: Lowered) -> Self {
         let (cells, dim) = basis.partition().centres().shape();
         let mut coefficients = if own { basis.own_denoiser() } else { DMatrix::zeros(basis.len(), dim) };
         coefficients += correction.as_ref();

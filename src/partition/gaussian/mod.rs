@@ -4,6 +4,7 @@ mod annealing;
 mod cells;
 mod covariance;
 mod expectation_maximisation;
+mod merging;
 mod partitioner;
 mod search;
 

@@ -5,6 +5,7 @@ use nalgebra::DMatrix;
 use super::annealing::Annealing;
 use super::covariance::IsotropicRest;
 use super::expectation_maximisation::{WeightedRows, expectation_maximisation_step, mixture_log_density};
+use super::merging::merge_down_to;
 use crate::error::{Error, Result};
 use crate::parallel::map_each_mut;
 use crate::partition::cells::MixtureParameters;
@@ -15,6 +16,8 @@ const STEPS: usize = 4;
 const MOST_STEPS: usize = 40;
 /// Numbers of cells without a better held-out likelihood after which the search ends.
 const PATIENCE: usize = 2;
+/// Numbers of cells up to this are tried in any case: merging mends what smaller ones missed.
+const LEAST_TRIED: usize = 8;
 /// From six cells on the number of cells grows by this factor.
 const GROWTH: f64 = 1.25;
 /// Fewer cells are preferred within this many paired standard errors of the best likelihood.
@@ -176,7 +179,7 @@ pub(super) fn find_cells(sample: &FoldedSample) -> Result<CrossFittedMixture> {
 fn candidates(folds: &mut [Fold<'_>], weights: &[f64], sample: &FoldedSample) -> Result<Vec<Candidate>> {
     let mut found: Vec<Candidate> = Vec::new();
     let (mut best, mut since, mut wanted, mut last_size) = (f64::NEG_INFINITY, 0, 1, 0);
-    while since < PATIENCE && (wanted == 1 || wanted < sample.rows.nrows()) {
+    while (since < PATIENCE || wanted <= LEAST_TRIED) && (wanted == 1 || wanted < sample.rows.nrows()) {
         let starts: Result<Vec<MixtureParameters>> =
             map_each_mut(folds, |fold| fold.annealing.state_with(wanted)).into_iter().collect();
         let starts = starts?;
@@ -265,7 +268,33 @@ fn polish(candidate: &mut Candidate, folds: &mut [Fold<'_>], weights: &[f64], re
     }
 }
 
-/// Index of the fewest cells within reach of the best, both polished.
+/// Replaces the mixtures of `candidate` by those that merging the cheapest pairs of the next larger one
+/// leads to, on every fold where they fit its training rows better: annealed paths may miss a
+/// cluster that is much narrower than others, or much longer than wide, until more cells are there.
+fn mend(candidate: &mut Candidate, larger: &Candidate, folds: &mut [Fold<'_>], rest: IsotropicRest) {
+    let mut work: Vec<(&mut Fold<'_>, &mut MixtureParameters, &MixtureParameters)> = folds
+        .iter_mut()
+        .zip(&mut candidate.mixtures)
+        .zip(&larger.mixtures)
+        .map(|((fold, own), larger)| (fold, own, larger))
+        .collect();
+    let held_out = map_each_mut(&mut work, |(fold, own, larger)| {
+        let mut merged = merge_down_to(own.masses.len(), (*larger).clone());
+        for _ in 0..STEPS {
+            merged = expectation_maximisation_step(fold.training, &merged, rest);
+        }
+        let likelihood = |mixture: &MixtureParameters| {
+            weighted_sum(&mixture_log_density(fold.training, mixture), &fold.training.weights)
+        };
+        if likelihood(&merged) > likelihood(own) {
+            **own = merged;
+        }
+        mixture_log_density(fold.held_out, own)
+    });
+    candidate.held_out = held_out.concat();
+}
+
+/// Index of the fewest cells within reach of the best, all of them mended and polished.
 fn choose(
     candidates: &mut [Candidate],
     folds: &mut [Fold<'_>],
@@ -276,12 +305,15 @@ fn choose(
     let mut top = (0..candidates.len())
         .max_by(|&a, &b| likelihood(&candidates[a]).total_cmp(&likelihood(&candidates[b])))
         .unwrap_or(0);
-    polish(&mut candidates[top], folds, weights, rest);
     let mut chosen = top;
-    for index in (0..top).rev() {
+    for index in (0..=top).rev() {
+        let (smaller, larger) = candidates.split_at_mut(index + 1);
+        if let (Some(candidate), Some(larger)) = (smaller.last_mut(), larger.first()) {
+            mend(candidate, larger, folds, rest);
+        }
         polish(&mut candidates[index], folds, weights, rest);
         let (loss, std_error) = paired(&candidates[top], &candidates[index], weights);
-        if loss < 0.0 {
+        if loss <= 0.0 {
             (top, chosen) = (index, index);
         } else if loss <= TOLERANCE * std_error {
             chosen = index;

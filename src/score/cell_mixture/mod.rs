@@ -209,7 +209,7 @@ impl CellMixture {
                 values.score =
                     values.score.columns(0, dim) * axes.transpose() + rest_score * rest.transpose();
             } else {
-                values.score = values.score * axes.transpose();
+                values.score *= axes.transpose();
             }
             values.write(start, &mut outputs);
         }

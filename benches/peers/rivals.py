@@ -1,0 +1,168 @@
+"""What the crate is compared with: density estimators fitted on rows (n x d).
+
+Each function takes training rows, test rows, the component std (None when unknown) and a seed, and
+returns a list of `Fit`: one for each estimator that it makes on the way. All draw as many rows as there
+are test rows.
+"""
+
+import time
+import warnings
+from dataclasses import dataclass
+from typing import Callable
+
+import numpy as np
+from scipy.special import logsumexp
+from sklearn.cluster import kmeans_plusplus
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
+
+COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
+MOST_COMPONENTS = 20
+CENTRES = (3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 32, 40, 50, 64, 80, 100, 128, 160)
+# Gain a row at which EM over the centres stops.
+TOLERANCES = (1e-5, 1e-6)
+
+
+@dataclass
+class Fit:
+    method: str
+    log_density: np.ndarray
+    figures: dict
+
+
+def processor_seconds(call: Callable):
+    """Seconds of processor time of one call, and its result."""
+    start = time.process_time()
+    result = call()
+    return time.process_time() - start, result
+
+
+def judged(method: str, fit_seconds: float, log_density: Callable, draw: Callable, **figures) -> Fit:
+    """Evaluates a fitted estimator and times it."""
+    density_seconds, values = processor_seconds(log_density)
+    draw_seconds, _ = processor_seconds(draw)
+    times = dict(fit_seconds=fit_seconds, density_seconds=density_seconds, draw_seconds=draw_seconds)
+    return Fit(method, values, {**times, **figures})
+
+
+def em_bic(train, test, component_std, seed) -> list[Fit]:
+    """scikit-learn's EM, number of components (1-20) by BIC: full covariances only, and all four types."""
+    best = {}
+    seconds = dict.fromkeys(COVARIANCE_TYPES, 0.0)
+    for covariance_type in COVARIANCE_TYPES:
+        for k in range(1, min(MOST_COMPONENTS, len(train)) + 1):
+            mixture = GaussianMixture(k, covariance_type=covariance_type, max_iter=200, random_state=seed)
+            start = time.process_time()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                mixture.fit(train)
+            bic = mixture.bic(train)
+            seconds[covariance_type] += time.process_time() - start
+            if covariance_type not in best or bic < best[covariance_type][0]:
+                best[covariance_type] = (bic, mixture)
+
+    def fit_of(method, types):
+        chosen = min(types, key=lambda covariance_type: best[covariance_type][0])
+        mixture = best[chosen][1]
+        return judged(
+            method,
+            sum(seconds[covariance_type] for covariance_type in types),
+            lambda: mixture.score_samples(test),
+            lambda: mixture.sample(len(test)),
+            components=mixture.n_components,
+            covariance_type=chosen,
+        )
+
+    return [fit_of("em_full", ("full",)), fit_of("em_types", COVARIANCE_TYPES)]
+
+
+def nonparametric_likelihood(train, test, component_std, seed) -> list[Fit]:
+    """Maximum likelihood over the law of the centres, the component std given.
+
+    Centres are points with masses, started by k-means++ and improved by EM; their number (3-160), and
+    then how far EM is run, have the highest likelihood on a fifth of the rows; then all rows are fitted.
+    """
+    start = time.process_time()
+    order = np.random.default_rng(seed).permutation(len(train))
+    held_out, kept = train[order[: len(train) // 5]], train[order[len(train) // 5 :]]
+
+    def held_out_likelihood(k, tolerance):
+        atoms = centres_by_em(kept, k, tolerance, component_std, seed)
+        return location_log_density(held_out, *atoms, component_std).mean()
+
+    found = {}
+    for k in (k for k in CENTRES if k <= len(kept)):
+        found[k] = held_out_likelihood(k, TOLERANCES[0])
+        if max(list(found.values())[-4:]) < max(found.values()):
+            break  # four more numbers without a gain
+    k = max(found, key=found.get)
+    tolerance = max(TOLERANCES, key=lambda tolerance: held_out_likelihood(k, tolerance))
+    centres, masses = centres_by_em(train, k, tolerance, component_std, seed)
+    seconds = time.process_time() - start
+
+    def draw():
+        rng = np.random.default_rng(seed)
+        chosen = centres[rng.choice(len(masses), size=len(test), p=masses)]
+        return chosen + component_std * rng.standard_normal(chosen.shape)
+
+    log_density = lambda: location_log_density(test, centres, masses, component_std)
+    return [judged("npml", seconds, log_density, draw, components=k, tolerance=tolerance)]
+
+
+def centres_by_em(rows, k, tolerance, std, seed, most_steps=1000):
+    """k centres and their masses, from k-means++ until a step gains less than `tolerance` a row."""
+    centres, _ = kmeans_plusplus(rows, k, random_state=seed)
+    masses = np.full(k, 1.0 / k)
+    before = -np.inf
+    for _ in range(most_steps):
+        logits = location_logits(rows, centres, masses, std)
+        top = logits.max(axis=1, keepdims=True)
+        weights = np.exp(logits - top)
+        sums = weights.sum(axis=1, keepdims=True)
+        likelihood = float((top + np.log(sums)).mean())
+        if likelihood - before < tolerance:
+            break
+        before = likelihood
+        weights /= sums
+        counts = weights.sum(axis=0) + 1e-300
+        centres = (weights.T @ rows) / counts[:, None]
+        masses = counts / counts.sum()
+    return centres, masses
+
+
+def location_logits(rows, centres, masses, std):
+    """log(mass) minus half the squared distance in stds: n x k, up to the Gaussian's constant."""
+    squares = (rows**2).sum(1)[:, None] - 2 * rows @ centres.T + (centres**2).sum(1)
+    return np.log(masses) - squares / (2 * std**2)
+
+
+def location_log_density(rows, centres, masses, std):
+    constant = rows.shape[1] * np.log(std * np.sqrt(2 * np.pi))
+    blocks = np.array_split(rows, max(1, len(rows) // 1000))
+    return np.concatenate([logsumexp(location_logits(b, centres, masses, std), axis=1) for b in blocks]) - constant
+
+
+def kernel_density(train, test, component_std, seed) -> list[Fit]:
+    """Gaussian kernels on standardised columns, one bandwidth by leave-one-out likelihood of 1,000 rows."""
+    start = time.process_time()
+    scale = train.std(axis=0)
+    rows = train / scale
+    n, dim = rows.shape
+    masses = np.full(n, 1.0 / n)
+    rng = np.random.default_rng(seed)
+    left_out = rng.choice(n, size=min(n, 1000), replace=False)
+    squares = ((rows[left_out] ** 2).sum(1)[:, None] - 2 * rows[left_out] @ rows.T + (rows**2).sum(1)).clip(0)
+    squares[np.arange(len(left_out)), left_out] = np.inf
+
+    def left_out_likelihood(bandwidth):
+        return logsumexp(-squares / (2 * bandwidth**2), axis=1).mean() - dim * np.log(bandwidth)
+
+    bandwidth = max(np.geomspace(0.02, 1.0, 24), key=left_out_likelihood)
+    seconds = time.process_time() - start
+
+    def draw():
+        chosen = rows[rng.integers(n, size=len(test))]
+        return (chosen + bandwidth * rng.standard_normal(chosen.shape)) * scale
+
+    log_density = lambda: location_log_density(test / scale, rows, masses, bandwidth) - np.log(scale).sum()
+    return [judged("kde", seconds, log_density, draw, components=n, bandwidth=bandwidth)]
