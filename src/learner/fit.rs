@@ -153,8 +153,7 @@ impl Fit {
     fn begin(&mut self, moments: &Moments) -> Result<()> {
         let warnings = &mut self.report.warnings;
         let (given_std, partitioner) = (self.learner.component_std, self.learner.partitioner.as_ref());
-        let (geometry, found) =
-            Geometry::new(moments, self.report.n_rows, self.seed, given_std, partitioner, warnings)?;
+        let (geometry, found) = Geometry::new(moments, self.seed, given_std, partitioner, warnings)?;
         self.report.dim = geometry.covariance.nrows();
         self.report.active_dim = geometry.active_dim();
         let sample = &geometry.subsample;

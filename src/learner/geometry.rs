@@ -47,11 +47,10 @@ pub(crate) struct Geometry {
 }
 
 impl Geometry {
-    /// Units, component std and active subspace from the moments of `n_rows` rows; and the mixture that
+    /// Units, component std and active subspace from the moments; and the mixture that
     /// the partitioner finds in the subsample, if it finds one.
     pub(crate) fn new(
         moments: &Moments,
-        n_rows: u64,
         seed: u64,
         given_std: Option<f64>,
         partitioner: &dyn Partitioner,
@@ -88,8 +87,8 @@ impl Geometry {
         }
 
         let mut split = match given_std {
-            Some(std) => spectrum.split_at_noise(std, n_rows),
-            None => spectrum.split_flat_bottom(&working, n_rows),
+            Some(std) => spectrum.split_at_noise(std, moments.weight),
+            None => spectrum.split_flat_bottom(&working, moments.weight),
         };
         let sample = split.project(&working);
         let found = partitioner.mixture(&sample)?;
@@ -101,7 +100,7 @@ impl Geometry {
             (None, Some(found)) => smallest_std(found).min(split.rest_std()),
             (None, None) => {
                 let std = estimate_component_std(&working.rows, &working.weights)?;
-                split = spectrum.split_at_noise(std, n_rows);
+                split = spectrum.split_at_noise(std, moments.weight);
                 std
             }
         };
@@ -203,8 +202,8 @@ impl Spectrum {
     /// Active are the directions whose variance exceeds what n rows of N(0, σ₀² I) would show: above
     /// the edge of the Marchenko-Pastur law, σ₀²(1 + √(d/n))², by three standard errors of a
     /// variance. One at least.
-    fn split_at_noise(&self, component_std: f64, n_rows: u64) -> Split {
-        let (d, n) = (self.variances.len(), n_rows as f64);
+    fn split_at_noise(&self, component_std: f64, n: f64) -> Split {
+        let d = self.variances.len();
         let edge = (1.0 + (d as f64 / n).sqrt()).powi(2) + 3.0 * (2.0 / n).sqrt();
         let variance = component_std * component_std;
         let rest = self.variances.iter().filter(|&&v| v <= variance * edge).count().min(d - 1);
@@ -213,8 +212,8 @@ impl Spectrum {
 
     /// Apart are the lowest directions whose variances are equal by a likelihood-ratio test of
     /// sphericity and whose rows have a Gaussian's kurtosis (Mardia 1970); five at least, or none.
-    fn split_flat_bottom(&self, sample: &FoldedSample, n_rows: u64) -> Split {
-        let (d, n) = (self.variances.len(), n_rows as f64);
+    fn split_flat_bottom(&self, sample: &FoldedSample, n: f64) -> Split {
+        let d = self.variances.len();
         let logs = self.variances.map(|v| v.max(f64::MIN_POSITIVE).ln());
         for size in (SMALLEST_BOTTOM..d).rev() {
             let q = size as f64;

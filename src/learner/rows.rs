@@ -43,7 +43,8 @@ impl<'a> Rows<'a> {
         Ok(Self { values: Values::RowMajor(data, dim), weights: None })
     }
 
-    /// Gives row i the weight `weights[i]`: it counts as that many equal rows.
+    /// Gives row i the weight `weights[i]`: it counts as that many equal rows. So weights that sum to 1
+    /// say that there is no more than one row to learn from; let them sum to about n.
     ///
     /// # Errors
     /// [`Error::ShapeMismatch`] unless there is one weight a row, [`Error::InvalidWeight`] unless all
