@@ -1,5 +1,6 @@
 //! Bad input gives an error that names it, strange input a finite result: never a panic, never a hang.
 
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
@@ -8,9 +9,10 @@ use gmix_diffusion::nalgebra::{DMatrix, DMatrixView, DVector};
 use gmix_diffusion::rand::{Rng, SeedableRng, rngs::StdRng};
 use gmix_diffusion::rand_distr::{Distribution, StandardNormal};
 use gmix_diffusion::{
-    CentreEstimates, DifferentiableScore, DiffusionLearner, DiffusionModel, Error, FitWarning, GaussianCells,
-    GaussianMixture, LogDensity, NoiseLevel, NoiseLevels, Partition, Partitioner, PolynomialRegression,
-    Result, Rows, ScoreModel, SingleCell, VoronoiCells, VoronoiPartitioner, log_density,
+    CentreEstimates, CrossFittedMixture, DifferentiableScore, DiffusionLearner, DiffusionModel, Error,
+    FitWarning, FoldedSample, GaussianCells, GaussianMixture, LevelReport, LogDensity, MixtureParameters,
+    NoiseLevel, NoiseLevels, Partition, Partitioner, PolynomialRegression, Result, Rows, ScoreModel,
+    SingleCell, VoronoiCells, VoronoiPartitioner, Work, log_density,
 };
 
 /// Longer than this is a hang.
@@ -56,10 +58,10 @@ fn assert_works(what: &str, learner: DiffusionLearner, rows: DMatrix<f64>) -> Di
     assert!(drawn.iter().all(|x| x.is_finite()), "{what}: a draw is not finite");
     assert!(density.iter().all(|l| l.is_finite()), "{what}: a log-density is not finite");
     assert!(share.iter().all(|r| (0.0..=1.0 + 1e-9).contains(r)), "{what}: not a share");
-    assert!(
-        model.report().levels.iter().all(|l| l.held_out_loss.is_finite()),
-        "{what}: a loss is not finite"
-    );
+    let levels = &model.report().levels;
+    assert_eq!(levels.len(), model.levels().len(), "{what}");
+    let computed = |level: &LevelReport| level.held_out_loss.is_finite() || level.work == Work::default();
+    assert!(levels.iter().all(computed), "{what}: a loss is not finite");
     model
 }
 
@@ -380,7 +382,7 @@ fn points_that_are_not_finite_are_errors_and_far_ones_are_not() {
         let mut points = normals(3, 2);
         points[(1, 0)] = f64::NAN;
         assert!(matches!(model.log_density(&points), Err(Error::NotFinite { row: 1, column: 0, .. })));
-        for distance in [1e3, 1e8, 1e100] {
+        for distance in [1e3, 1e8, 1e100, 1e250] {
             let far = DMatrix::from_row_slice(2, 2, &[distance, 0.0, -distance, distance]);
             let level = *model.levels().last().unwrap();
             let score = model.score(level, &far).unwrap();
@@ -445,6 +447,10 @@ fn sums_that_do_not_fit_are_errors() {
         second.accumulate(&normals(10, 3), 0),
         Err(Error::ShapeMismatch { expected: 2, found: 3, .. })
     ));
+    let mut spoilt = rows.clone();
+    spoilt[(100, 1)] = f64::NAN;
+    let spoilt = second.accumulate(&spoilt, 0);
+    assert!(matches!(spoilt, Err(Error::NotFinite { row: 100, column: 1, .. })));
     let fewer = second.accumulate(part(0, 4000), 0).unwrap();
     assert!(matches!(fit.absorb(fewer), Err(Error::IncompletePass { expected: 5000, .. })));
 }
@@ -477,17 +483,47 @@ fn parts_that_are_none_are_errors() {
     ));
 }
 
+/// A mixture of so many folds in so many dimensions.
+#[derive(Debug)]
+struct OddMixture {
+    folds: usize,
+    dim: usize,
+}
+
+impl Partitioner for OddMixture {
+    fn candidates(&self, _: &CentreEstimates<'_>, _: &mut dyn Rng) -> Result<Vec<Arc<dyn Partition>>> {
+        Ok(Vec::new())
+    }
+
+    fn mixture(&self, _: &FoldedSample) -> Result<Option<CrossFittedMixture>> {
+        let one = MixtureParameters {
+            masses: DVector::from_element(1, 1.0),
+            means: DMatrix::zeros(1, self.dim),
+            covariances: vec![DMatrix::identity(self.dim, self.dim)],
+        };
+        let folds = vec![one.clone(); self.folds];
+        Ok(Some(CrossFittedMixture { folds, all_rows: one, tried: Vec::new(), larger: Vec::new() }))
+    }
+}
+
+#[test]
+fn mixtures_of_another_shape_are_an_error() {
+    for (folds, dim) in [(0, 2), (3, 2), (5, 1), (5, 3)] {
+        let learner = learner(Some(0.5)).with_partitioner(OddMixture { folds, dim });
+        let result = fit("an odd mixture", learner, normals(100, 2));
+        assert!(matches!(result, Err(Error::ShapeMismatch { .. })), "{folds} {dim}: {result:?}");
+    }
+    let fitting = learner(Some(0.5)).with_partitioner(OddMixture { folds: 5, dim: 2 });
+    assert_works("a mixture", fitting, normals(100, 2));
+}
+
 /// Cells in more dimensions than there are.
 #[derive(Debug)]
 struct ElsewhereCells;
 
 impl Partitioner for ElsewhereCells {
-    fn candidates(
-        &self,
-        _: &CentreEstimates<'_>,
-        _: &mut dyn Rng,
-    ) -> Result<Vec<std::sync::Arc<dyn Partition>>> {
-        Ok(vec![std::sync::Arc::new(VoronoiCells::hard(DMatrix::from_fn(2, 7, |i, _| i as f64))?)])
+    fn candidates(&self, _: &CentreEstimates<'_>, _: &mut dyn Rng) -> Result<Vec<Arc<dyn Partition>>> {
+        Ok(vec![Arc::new(VoronoiCells::hard(DMatrix::from_fn(2, 7, |i, _| i as f64))?)])
     }
 }
 

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use nalgebra::{DMatrix, DVector};
 
 use super::flow::{self, Nodes, StartDensity};
@@ -5,6 +7,9 @@ use crate::error::{Error, Result};
 use crate::parallel::map_blocks;
 use crate::process::NoiseLevels;
 use crate::score::{DifferentiableScore, LogDensity, check_columns};
+
+/// Points farther out than this are evaluated here, which keeps their squares finite.
+const FARTHEST: f64 = 1e100;
 
 /// Rows that go through the flow together.
 const BLOCK: usize = 256;
@@ -51,7 +56,7 @@ pub fn log_density(
     let nodes = Nodes::new(levels, model.component_std())?;
     let start = StartDensity::new(model, nodes.noisiest())?;
     let blocks = map_blocks(points.nrows(), BLOCK, |rows| {
-        let block = points.rows(rows.start, rows.len()).into_owned();
+        let block = block(points, rows);
         flow::log_density(model, &start, &nodes, block)
     })?;
     Ok(DVector::from_vec(blocks.concat()))
@@ -92,7 +97,7 @@ pub fn log_density_with_control(
     let control_start = StartDensity::new(control, nodes.noisiest())?;
     let (quietest, signal) = (nodes.quietest(), nodes.quietest().signal());
     let blocks = map_blocks(points.nrows(), BLOCK, |rows| {
-        let block = points.rows(rows.start, rows.len()).into_owned();
+        let block = block(points, rows);
         let mut known = vec![0.0; block.nrows()];
         control.log_density_into(quietest, (&block * signal).as_view(), &mut known)?;
         let by_control = flow::log_density(control, &control_start, &nodes, block.clone())?;
@@ -102,6 +107,10 @@ pub fn log_density_with_control(
         Ok(known.iter().zip(&by_model).zip(&by_control).map(corrected).collect::<Vec<f64>>())
     })?;
     Ok(DVector::from_vec(blocks.concat()))
+}
+
+fn block(points: &DMatrix<f64>, rows: Range<usize>) -> DMatrix<f64> {
+    points.rows(rows.start, rows.len()).map(|value| value.clamp(-FARTHEST, FARTHEST))
 }
 
 /// Finite rows of dimension `dim`?

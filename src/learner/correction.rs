@@ -8,7 +8,7 @@ use super::fitted::Fitted;
 use super::geometry::Geometry;
 use super::induction::REUSE_BELOW;
 use super::pass::RegressionTask;
-use super::report::LevelReport;
+use super::report::{LevelReport, Work};
 use crate::error::Result;
 use crate::process::{NoiseLevel, NoiseLevels};
 use crate::regression::{LevelBasis, NormalEquations};
@@ -77,11 +77,28 @@ pub(super) fn correct_base(
         let bandwidth = level.bandwidth(component_std);
         let last = scores.last().and_then(Option::as_ref).map(|score| score.at_bandwidth(bandwidth));
         scores.push(last);
-        if let Some(before) = reports.last().cloned() {
-            reports.push(LevelReport { index: before.index + 1, level: *level, bandwidth, ..before });
-        }
+        let before = reports.last().cloned().unwrap_or_else(|| unregressed(geometry, levels));
+        let (index, candidates, work) = (reports.len(), 0, Work::default());
+        reports.push(LevelReport { index, level: *level, bandwidth, candidates, work, ..before });
     }
     Ok((scores, reports))
+}
+
+/// What is to be said of a level when none was noisy enough to be regressed.
+fn unregressed(geometry: &Geometry, levels: &NoiseLevels) -> LevelReport {
+    let level = levels.noisiest();
+    LevelReport {
+        index: 0,
+        n_levels: levels.len(),
+        level,
+        bandwidth: level.bandwidth(geometry.component_std),
+        n_cells: geometry.base.as_ref().map_or(0, |base| base.cells.centres().nrows()),
+        degree: None,
+        held_out_loss: f64::NAN,
+        mixture_loss: f64::NAN,
+        candidates: 0,
+        work: Work::default(),
+    }
 }
 
 /// E|Û − U|² of the base: its denoising loss, less the noise of the target y − τ²z/s = U + σ₀z₀ − (σ₀²/s)z.

@@ -91,7 +91,11 @@ impl Geometry {
             Some(std) => spectrum.split_at_noise(std, n_rows),
             None => spectrum.split_flat_bottom(&working, n_rows),
         };
-        let found = partitioner.mixture(&split.project(&working))?;
+        let sample = split.project(&working);
+        let found = partitioner.mixture(&sample)?;
+        if let Some(found) = &found {
+            found.check(&sample)?;
+        }
         let component_std = match (given_std, &found) {
             (Some(std), _) => std,
             (None, Some(found)) => smallest_std(found).min(split.rest_std()),
@@ -220,10 +224,17 @@ impl Spectrum {
             if n / 2.0 * spread <= (q - 1.0) * (q + 2.0) {
                 let variance = self.variances.rows(0, size).mean();
                 let rows = &sample.rows * self.axes.columns(0, size);
-                let fourth = rows.row_iter().map(|row| (row.norm_squared() / variance).powi(2)).sum::<f64>()
-                    / rows.nrows() as f64;
-                let std_error = (8.0 * q * (q + 2.0) / rows.nrows() as f64).sqrt();
-                if (fourth - q * (q + 2.0)).abs() < KURTOSIS_ERRORS * std_error {
+                let (mut fourth, mut total, mut squares) = (0.0, 0.0, 0.0);
+                for (row, weight) in rows.row_iter().zip(&sample.weights) {
+                    fourth += weight * (row.norm_squared() / variance).powi(2);
+                    total += weight;
+                    squares += weight * weight;
+                }
+                fourth /= total;
+                let std_error = (8.0 * q * (q + 2.0) * squares).sqrt() / total;
+                // Directions that do not vary are no noise.
+                let varies = variance > DEGENERATE * DEGENERATE * self.variances.max();
+                if varies && (fourth - q * (q + 2.0)).abs() < KURTOSIS_ERRORS * std_error {
                     return self.split(size, IsotropicRest { count: q, variance });
                 }
                 break;

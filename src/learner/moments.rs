@@ -5,7 +5,6 @@ use nalgebra::{DMatrix, DVector};
 use super::rows::Block;
 use super::streams::{FOLDS, FoldRule, hash};
 use super::units::Units;
-use crate::error::{Error, Result};
 use crate::partition::{FoldedSample, IsotropicRest};
 
 /// Rows kept in memory for finding warm starts, at most.
@@ -39,17 +38,8 @@ struct SampledRow {
 
 impl Moments {
     /// Moments of the rows of one chunk, the first of which has index `first_row` in the data.
-    ///
-    /// # Errors
-    /// [`Error::NotFinite`] at the first value that is not.
-    pub(crate) fn of_block(seed: u64, first_row: u64, block: &Block) -> Result<Self> {
+    pub(crate) fn of_block(seed: u64, first_row: u64, block: &Block) -> Self {
         let (n, dim) = block.rows.shape();
-        for row in 0..n {
-            if let Some(column) = (0..dim).find(|&column| !block.rows[(row, column)].is_finite()) {
-                let value = block.rows[(row, column)];
-                return Err(Error::NotFinite { row: first_row as usize + row, column, value });
-            }
-        }
         let weight: f64 = block.weights.iter().sum();
         let weights = DVector::from_column_slice(&block.weights);
         // Counted from the first row, so that equal values have exactly their own mean and no scatter.
@@ -73,7 +63,7 @@ impl Moments {
             })
             .collect();
         sample.sort_by_key(|row| row.hash);
-        Ok(Self { rows: sample.len() as u64, weight, mean, scatter: weighted * centred, sample })
+        Self { rows: sample.len() as u64, weight, mean, scatter: weighted * centred, sample }
     }
 
     /// Takes in the moments of other rows (Chan, Golub, LeVeque 1979), and keeps the subsample bounded.

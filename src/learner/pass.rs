@@ -157,8 +157,9 @@ fn threads() -> usize {
 impl ChunkSums for Pass {
     fn sums(&self, chunk: u64, block: &Block) -> Result<Sums> {
         let first_row = chunk * CHUNK;
+        block.check_finite(first_row)?;
         match &self.task {
-            Task::Moments => Moments::of_block(self.seed, first_row, block).map(Sums::Moments),
+            Task::Moments => Ok(Sums::Moments(Moments::of_block(self.seed, first_row, block))),
             Task::ExpectationMaximisation(geometry, candidates) => {
                 let folds = self.active_folds(geometry, first_row, block);
                 let complements = complements(&folds);

@@ -40,7 +40,8 @@ pub struct LevelReport {
     pub n_cells: usize,
     /// Total degree of the polynomials; `None` where the cells' own denoiser was not corrected.
     pub degree: Option<usize>,
-    /// Held-out mean squared error of the denoiser, as a share of the rows' variance.
+    /// Held-out mean squared error of the centre denoiser, as a share of the centres' variance. A quiet
+    /// level that keeps the polynomials of the level before has its figure; NaN when there is none.
     pub held_out_loss: f64,
     /// The same of the cells' own denoiser, without polynomials.
     pub mixture_loss: f64,

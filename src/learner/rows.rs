@@ -101,6 +101,19 @@ pub(crate) struct Block {
     pub(crate) weights: Vec<f64>,
 }
 
+impl Block {
+    /// Are all values finite? `first_row` is the index of the first row in the data.
+    pub(crate) fn check_finite(&self, first_row: u64) -> Result<()> {
+        for (row, values) in self.rows.row_iter().enumerate() {
+            if let Some(column) = values.iter().position(|value| !value.is_finite()) {
+                let row = first_row as usize + row;
+                return Err(Error::NotFinite { row, column, value: values[column] });
+            }
+        }
+        Ok(())
+    }
+}
+
 impl<'a> From<&'a DMatrix<f64>> for Rows<'a> {
     fn from(rows: &'a DMatrix<f64>) -> Self {
         Self { values: Values::ColumnMajor(rows.as_view()), weights: None }

@@ -3,7 +3,8 @@ use std::fmt::Debug;
 
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
 
-use crate::error::Result;
+use super::gaussian::check_masses;
+use crate::error::{Error, Result};
 
 /// Responsibilities whose logarithm lies this far below the largest one's (10⁻¹²) are exactly zero, so that
 /// a far cell costs and contributes nothing.
@@ -129,6 +130,24 @@ pub struct MixtureParameters {
     pub means: DMatrix<f64>,
     /// Sⱼ, k matrices m × m, positive semidefinite.
     pub covariances: Vec<DMatrix<f64>>,
+}
+
+impl MixtureParameters {
+    /// Are these components in `dim` dimensions, with masses? (Covariances are checked where they are factored.)
+    pub(crate) fn check(&self, dim: usize) -> Result<()> {
+        let cells = self.means.nrows();
+        check_masses(&self.masses, cells)?;
+        let sizes = std::iter::once(("columns of the means of a mixture", dim, self.means.ncols()))
+            .chain(std::iter::once(("covariances of a mixture", cells, self.covariances.len())))
+            .chain(self.covariances.iter().map(|c| ("rows of a covariance of a mixture", dim, c.nrows())))
+            .chain(self.covariances.iter().map(|c| ("columns of a covariance of a mixture", dim, c.ncols())));
+        for (what, expected, found) in sizes {
+            if found != expected {
+                return Err(Error::ShapeMismatch { what, expected, found });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Turns log-weights (n × k) into responsibilities: a softmax of each row, negligible ones zero.

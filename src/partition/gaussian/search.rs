@@ -106,6 +106,24 @@ pub struct CrossFittedMixture {
     pub larger: Vec<CrossFit>,
 }
 
+impl CrossFittedMixture {
+    /// Has this mixture, which may be a user's own, the folds and the dimension of `sample`?
+    ///
+    /// # Errors
+    /// [`Error::ShapeMismatch`] where it has not, and those of bad masses.
+    pub(crate) fn check(&self, sample: &FoldedSample) -> Result<()> {
+        let all = std::iter::once(&self.folds).chain(self.larger.iter().map(|larger| &larger.folds));
+        for folds in all {
+            if folds.len() != sample.n_folds {
+                let (what, expected) = ("folds of a mixture", sample.n_folds);
+                return Err(Error::ShapeMismatch { what, expected, found: folds.len() });
+            }
+            folds.iter().try_for_each(|mixture| mixture.check(sample.rows.ncols()))?;
+        }
+        self.all_rows.check(sample.rows.ncols())
+    }
+}
+
 /// Mixtures of one number of cells, for every fold the one fitted to the rows outside it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CrossFit {
