@@ -14,8 +14,11 @@ pub(crate) const ROWS: usize = 10_000;
 /// Fresh rows that it is judged by, and as many drawn ones.
 pub(crate) const FRESH_ROWS: usize = 20_000;
 
-/// The compositions that are compared, by name.
-pub(crate) const COMPOSITIONS: [(&str, fn() -> DiffusionLearner); 3] = [
+/// A composition by name.
+type Named = (&'static str, fn() -> DiffusionLearner);
+
+/// The compositions that are compared.
+pub(crate) const COMPOSITIONS: [Named; 3] = [
     ("default", DiffusionLearner::new),
     ("soft Voronoi", || DiffusionLearner::new().with_partitioner(VoronoiPartitioner::soft())),
     ("paper", DiffusionLearner::paper),

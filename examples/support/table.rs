@@ -46,6 +46,9 @@ impl Table {
         let mut reader = ReaderBuilder::new().trim(Trim::All).flexible(true).from_reader(text.as_bytes());
         let columns: Vec<String> =
             reader.headers().map_err(|cause| cause.to_string())?.iter().map(String::from).collect();
+        if columns.iter().all(|name| name.parse::<f64>().is_ok()) {
+            return Err("line 1: all names in the header are numbers; is it a row of data?".into());
+        }
         let mut numbers = Vec::new();
         for record in reader.records() {
             let record = record.map_err(|cause| cause.to_string())?;

@@ -47,8 +47,12 @@ impl Default for DiffusionLearner {
 }
 
 impl DiffusionLearner {
-    /// The default composition: [`Geometric`] schedule, [`VoronoiPartitioner::soft`],
-    /// [`PolynomialRegression`] of the clean row, [`Ddpm`]; component std estimated.
+    /// The default composition: [`Geometric`] schedule, [`GaussianPartitioner`],
+    /// [`PolynomialRegression`] of the clean row, [`Ddpm`]; component std found.
+    ///
+    /// The partitioner's mixture, averaged over five folds and with a radial shape that its cells share, is
+    /// the score of every level in closed form; polynomials are regressed on what it leaves over and
+    /// kept at the levels where they lower the held-out loss by two standard errors.
     pub fn new() -> Self {
         Self {
             schedule: Arc::new(Geometric::default()),
@@ -73,7 +77,8 @@ impl DiffusionLearner {
         Self { schedule: Arc::new(part), ..self }
     }
 
-    /// How space is cut into cells at each level; [`VoronoiPartitioner::soft`] by default.
+    /// How space is cut into cells; [`GaussianPartitioner`] by default. [`VoronoiPartitioner::soft`] is the
+    /// plain soft-cell composition: cells of one width, found level by level.
     pub fn with_partitioner(self, part: impl Partitioner) -> Self {
         Self { partitioner: Arc::new(part), ..self }
     }
@@ -89,8 +94,9 @@ impl DiffusionLearner {
     }
 
     /// σ₀, the standard deviation of the isotropic Gaussian blur that is part of the rows, in their own
-    /// units. By default it is estimated: the bandwidth at which an annealed mixture of spherical
-    /// Gaussians has the highest held-out likelihood.
+    /// units. By default it is found: the smallest standard deviation of a cell where the partitioner finds
+    /// a mixture, else the bandwidth at which an annealed mixture of spherical Gaussians has the
+    /// highest held-out likelihood.
     pub fn with_component_std(self, std: f64) -> Self {
         Self { component_std: Some(std), ..self }
     }

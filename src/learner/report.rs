@@ -64,20 +64,26 @@ impl fmt::Display for FitReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{} rows × {} columns, {} active directions, component std {:.4}, {} passes",
-            self.n_rows, self.dim, self.active_dim, self.component_std, self.passes
+            "{} rows × {} columns, {} active directions, {} passes over the rows",
+            self.n_rows, self.dim, self.active_dim, self.passes
         )?;
+        writeln!(f, "component std {:.4}; it and the bandwidths are in working units", self.component_std)?;
         if !self.cell_path.is_empty() {
-            writeln!(f, "cells  held-out log-likelihood  standard error")?;
+            writeln!(
+                f,
+                "cells tried (average of the folds); the fewest within 1.5 standard errors are chosen"
+            )?;
+            writeln!(f, "cells  held-out log-likelihood  ± from the best")?;
         }
         for tried in &self.cell_path {
             let mark = if tried.chosen { "  chosen" } else { "" };
             writeln!(
                 f,
-                "{:5.1}  {:23.5}  {:14.5}{mark}",
+                "{:5.1}  {:23.5}  {:15.5}{mark}",
                 tried.cells, tried.log_likelihood, tried.std_error
             )?;
         }
+        writeln!(f, "noise levels; degree '-': the cells' own score needs no polynomials")?;
         writeln!(f, "level  bandwidth  cells  degree  held-out loss  cells alone")?;
         for level in &self.levels {
             let degree = level.degree.map_or_else(|| "-".to_owned(), |d| d.to_string());

@@ -101,7 +101,11 @@ impl fmt::Display for FitWarning {
                 write!(f, "a row lies {farthest:.1} standard deviations from the mean: heavy tails")
             }
             Self::RepeatedRows { share } => {
-                write!(f, "{:.1} % of the rows repeat another row: not a continuous law", 100.0 * share)
+                write!(
+                    f,
+                    "{:.1} % of the rows repeat another row, as rounded or counted values do: the density smooths over them",
+                    100.0 * share
+                )
             }
             Self::DegenerateDirection { relative_std } => write!(
                 f,

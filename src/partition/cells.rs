@@ -6,8 +6,9 @@ use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
 use super::gaussian::check_masses;
 use crate::error::{Error, Result};
 
-/// Responsibilities below this are exactly zero, so that a far cell costs and contributes nothing.
-const NEGLIGIBLE: f64 = 1e-12;
+/// Responsibilities whose logarithm lies this far below the largest one's (10⁻¹²) are exactly zero, so that
+/// a far cell costs and contributes nothing.
+const LOG_NEGLIGIBLE: f64 = -28.0;
 
 /// A partition of space into k cells around warm starts, by responsibilities
 /// r = softmax(log-weights): a partition of unity by construction.
@@ -162,9 +163,15 @@ pub(crate) fn responsibilities_in_place(log_weights: &mut DMatrix<f64>) -> Vec<f
     let mut total = vec![0.0; n];
     for mut column in log_weights.column_iter_mut() {
         for ((value, largest), total) in column.iter_mut().zip(&largest).zip(&mut total) {
-            // Far away all weights may be −∞: then the cells share alike.
-            let weight = if *value == *largest { 1.0 } else { (*value - largest).exp() };
-            *value = if weight < NEGLIGIBLE { 0.0 } else { weight };
+            let below = *value - *largest;
+            *value = if *value == *largest {
+                // Far away all weights may be −∞: then the cells share alike.
+                1.0
+            } else if below < LOG_NEGLIGIBLE {
+                0.0
+            } else {
+                below.exp()
+            };
             *total += *value;
         }
     }

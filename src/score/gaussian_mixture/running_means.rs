@@ -4,6 +4,9 @@ use nalgebra::DMatrix;
 
 use super::evaluation::{LOWEST_LOGIT, Outputs};
 
+/// Weights whose logarithm lies this far below the largest one's are zero: 10⁻²² of it.
+const LOWEST_RELATIVE: f64 = -50.0;
+
 /// Weighted means over the components seen so far, one a row.
 pub(in crate::score) struct RunningMeans {
     /// Largest log-weight.
@@ -37,9 +40,11 @@ impl RunningMeans {
 
     pub(in crate::score) fn add_weights(&mut self, log_joint: &[f64]) {
         for (row, &logit) in log_joint.iter().enumerate() {
-            let peak = self.peak[row].max(logit);
-            self.shrink[row] = (self.peak[row] - peak).exp();
-            self.weight[row] = (logit - peak).exp();
+            // One of the two is the peak, so there is one exponential to take.
+            let before = self.peak[row];
+            let peak = before.max(logit);
+            (self.shrink[row], self.weight[row]) =
+                if logit > before { (relative(before - peak), 1.0) } else { (1.0, relative(logit - peak)) };
             self.total_before[row] = self.total[row] * self.shrink[row];
             self.total[row] = self.total_before[row] + self.weight[row];
             self.peak[row] = peak;
@@ -80,6 +85,11 @@ impl RunningMeans {
             score: self.gradient,
         }
     }
+}
+
+/// e to a power that is not positive; zero where it would not change a sum with one.
+fn relative(log: f64) -> f64 {
+    if log < LOWEST_RELATIVE { 0.0 } else { log.exp() }
 }
 
 /// A mixture at a block of n points.
