@@ -15,7 +15,7 @@ use crate::regression::{LevelBasis, NormalEquations};
 use crate::score::LevelScore;
 
 /// Features of a level at most.
-const FEATURES: usize = 160;
+const FEATURES: usize = 80;
 /// Noise draws a row and level.
 const DRAWS: usize = 2;
 /// Standard errors by which polynomials have to lower the held-out loss of a level.
