@@ -39,7 +39,7 @@ impl Base {
     /// The average of the folds of `found`, in the coordinates of `geometry`.
     pub(crate) fn new(found: CrossFittedMixture, geometry: &Geometry) -> Result<Self> {
         let (dim, sample, rest) = (geometry.active_dim(), &geometry.subsample, &geometry.rest);
-        let shape = choose_shape(&found, sample)?;
+        let shape = choose_shape(&found, sample);
         let folds: Result<Vec<CellMixture>> = found
             .folds
             .iter()
@@ -60,6 +60,12 @@ impl Base {
         let mixture = CellMixture::new(&average(&found.folds), shape, embedding)?;
         let cells = cells_of(found.all_rows, geometry.component_std)?;
         Ok(Self { mixture, folds: folds?, cells: Arc::new(cells), tried: found.tried })
+    }
+
+    /// β of the cells' radial shape, unless they are Gaussian.
+    pub(crate) fn radial_shape(&self) -> Option<f64> {
+        let shape = self.mixture.shape;
+        (!shape.is_gaussian()).then_some(shape.beta)
     }
 
     /// Û of the mixture that was fitted without `fold`, at points in active coordinates (n × m).

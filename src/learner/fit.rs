@@ -183,11 +183,14 @@ impl Fit {
             Next::Done(found) => {
                 let geometry = Arc::new(Arc::unwrap_or_clone(geometry).with_base(found)?);
                 let levels = self.choose_levels(&geometry)?;
-                if let Some(base) = &geometry.base {
-                    self.report.cell_path = base.tried.clone();
-                    let tasks = correction_tasks(&self.learner, &geometry, base, &levels)?;
-                    self.set_next(Task::Regression(geometry.clone(), tasks));
+                let Some(base) = &geometry.base else { return Err(Error::NoLevels) };
+                self.report.cell_path = base.tried.clone();
+                self.report.radial_shape = base.radial_shape();
+                let tasks = correction_tasks(&self.learner, &geometry, base, &levels)?;
+                if tasks.is_empty() {
+                    return self.correct(geometry, levels, &[], Vec::new());
                 }
+                self.set_next(Task::Regression(geometry.clone(), tasks));
                 self.state = State::Correction(geometry, levels);
             }
         }

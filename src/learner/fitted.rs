@@ -48,15 +48,16 @@ impl Fitted {
         self.own_loss + self.ridge.held_out_loss
     }
 
-    /// Whether the polynomials lower the held-out loss by more than `errors` standard errors.
+    /// Whether the polynomials lower the held-out loss by more than `errors` standard errors, degree and
+    /// ridge being chosen without the rows that judge them.
     pub(super) fn gains(&self, errors: f64) -> bool {
-        self.ridge.degree.is_some() && self.ridge.held_out_loss < -errors * self.ridge.std_error
+        self.ridge.degree.is_some() && self.ridge.judged_loss < -errors * self.ridge.std_error
     }
 
     /// Without the polynomials.
     pub(super) fn uncorrected(self) -> Self {
         let correction = DMatrix::zeros(self.ridge.correction.nrows(), self.ridge.correction.ncols());
-        let ridge = RidgeFit { degree: None, held_out_loss: 0.0, std_error: 0.0, correction, ..self.ridge };
+        let ridge = RidgeFit { degree: None, held_out_loss: 0.0, correction, ..self.ridge };
         Self { ridge, ..self }
     }
 

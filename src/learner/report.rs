@@ -19,6 +19,9 @@ pub struct FitReport {
     pub component_std: f64,
     /// Every number of cells that was tried, where the partitioner searched for one.
     pub cell_path: Vec<TriedCells>,
+    /// The radial shape that all cells share, where held-out rows gave evidence of one: β of the factor
+    /// (1 + βL(ρ))², L the first Laguerre polynomial of half the squared Mahalanobis radius ρ.
+    pub radial_shape: Option<f64>,
     /// Passes over all rows.
     pub passes: usize,
     /// What a reader should know before trusting the fit.
@@ -71,7 +74,7 @@ impl fmt::Display for FitReport {
         if !self.cell_path.is_empty() {
             writeln!(
                 f,
-                "cells tried (average of the folds); the fewest within 1.5 standard errors are chosen"
+                "cells tried (average of the folds); the fewest within reach of the best are chosen"
             )?;
             writeln!(f, "cells  held-out log-likelihood  ± from the best")?;
         }
@@ -82,6 +85,9 @@ impl fmt::Display for FitReport {
                 "{:5.1}  {:23.5}  {:15.5}{mark}",
                 tried.cells, tried.log_likelihood, tried.std_error
             )?;
+        }
+        if let Some(beta) = self.radial_shape {
+            writeln!(f, "all cells share a radial shape that is not a Gaussian's: β = {beta:.2}")?;
         }
         writeln!(f, "noise levels; degree '-': the cells' own score needs no polynomials")?;
         writeln!(f, "level  bandwidth  cells  degree  held-out loss  cells alone")?;

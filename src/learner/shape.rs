@@ -2,91 +2,100 @@
 
 use nalgebra::DMatrix;
 
-use crate::error::Result;
-use crate::parallel::map_blocks;
-use crate::partition::{CrossFittedMixture, FoldedSample};
-use crate::process::NoiseLevel;
-use crate::score::{CellMixture, Embedding, LogDensity, RadialShape};
+use crate::parallel::map_each_mut;
+use crate::partition::{
+    CrossFittedMixture, FoldedSample, MixtureParameters, WeightedRows, log_joint_densities,
+    responsibilities_in_place,
+};
+use crate::score::RadialShape;
 
 /// Shapes tried first, on either side of the Gaussian, and the step between those tried around the best.
 const COARSE: f64 = 0.1;
 const COARSE_STEPS: i32 = 6;
 const FINE: f64 = 0.02;
 const FINE_STEPS: i32 = 4;
-/// Paired standard errors by which a shape has to raise the held-out log-likelihood.
-const ACCEPTANCE: f64 = 2.0;
+/// By how much (in nats, over all rows) a shape has to raise the held-out log-likelihood: ln 20. A ratio of
+/// likelihoods whose alternative was chosen on other rows has expectation 1 where the Gaussian cells
+/// are the truth, and so exceeds 20 in one case of 20 at most (Wasserman, Ramdas, Balakrishnan 2020).
+const EVIDENCE: f64 = 2.995_732_273_553_991;
 
-/// The shape of highest held-out log-likelihood, if it is ahead of the Gaussian by two standard errors.
+/// The shape of highest held-out log-likelihood, if there is evidence of it at the level of one twentieth.
 ///
 /// Every row is judged by the mixture that has not seen its fold, and by the shape that is best on the
 /// other folds.
-pub(super) fn choose_shape(found: &CrossFittedMixture, sample: &FoldedSample) -> Result<RadialShape> {
-    let gaussian = Trial::new(0.0, found, sample)?;
-    let coarse: Vec<f64> =
-        (-COARSE_STEPS..=COARSE_STEPS).filter(|&i| i != 0).map(|i| COARSE * f64::from(i)).collect();
-    let mut trials = trials(&coarse, found, sample)?;
-    trials.push(gaussian);
-    let all = |trial: &Trial| trial.total(None);
-    let best = trials.iter().max_by(|a, b| all(a).total_cmp(&all(b))).map_or(0.0, |trial| trial.beta);
+pub(super) fn choose_shape(found: &CrossFittedMixture, sample: &FoldedSample) -> RadialShape {
+    let folds: Vec<HeldOut> = found
+        .folds
+        .iter()
+        .enumerate()
+        .map(|(fold, mixture)| HeldOut::new(sample.part(fold, true), mixture))
+        .collect();
+    let coarse: Vec<f64> = (-COARSE_STEPS..=COARSE_STEPS).map(|i| COARSE * f64::from(i)).collect();
+    let mut trials = trials(&coarse, &folds);
+    let near = best(&trials, None).beta;
     let fine: Vec<f64> = (-FINE_STEPS..=FINE_STEPS)
-        .filter(|&i| i != 0)
-        .map(|i| best + FINE * f64::from(i))
+        .map(|i| near + FINE * f64::from(i))
         .filter(|beta| beta.abs() > 0.5 * FINE)
         .collect();
-    trials.extend(self::trials(&fine, found, sample)?);
-
-    let Some(gaussian) = trials.iter().find(|trial| trial.beta == 0.0) else {
-        return Ok(RadialShape::GAUSSIAN);
-    };
-    let mut gains = vec![0.0; sample.folds.len()];
-    for fold in 0..sample.n_folds {
-        let others = |trial: &Trial| trial.total(Some(fold));
-        let Some(chosen) = trials.iter().max_by(|a, b| others(a).total_cmp(&others(b))) else { continue };
-        for (i, gain) in gains.iter_mut().enumerate().filter(|(i, _)| sample.folds[*i] == fold) {
-            *gain = chosen.log_density[i] - gaussian.log_density[i];
-        }
-    }
-    let n = gains.len() as f64;
-    let sum: f64 = gains.iter().sum();
-    let spread: f64 = gains.iter().map(|gain| (gain - sum / n).powi(2)).sum();
-    if sum <= ACCEPTANCE * spread.sqrt() {
-        return Ok(RadialShape::GAUSSIAN);
-    }
-    let best = trials.iter().max_by(|a, b| all(a).total_cmp(&all(b))).map_or(0.0, |trial| trial.beta);
-    Ok(RadialShape::new(best))
+    trials.extend(self::trials(&fine, &folds));
+    let gain: f64 = (0..folds.len()).map(|fold| best(&trials, Some(fold)).gains[fold]).sum();
+    if gain > EVIDENCE { RadialShape::new(best(&trials, None).beta) } else { RadialShape::GAUSSIAN }
 }
 
-/// One shape, and the weighted log-density that it gives every row of the sample.
+/// The rows of one fold under the Gaussian cells of a mixture that has not seen them.
+struct HeldOut {
+    weights: Vec<f64>,
+    dim: usize,
+    /// log wⱼ N(x; mⱼ, Sⱼ), n × k.
+    log_joint: DMatrix<f64>,
+    /// Squared Mahalanobis radii, n × k.
+    radii: DMatrix<f64>,
+}
+
+impl HeldOut {
+    fn new(rows: WeightedRows, mixture: &MixtureParameters) -> Self {
+        let log_joint = log_joint_densities(&rows, mixture);
+        let cells = mixture.means.nrows();
+        let centres = WeightedRows { rows: mixture.means.clone(), weights: vec![1.0; cells] };
+        let at_centres = log_joint_densities(&centres, mixture);
+        let radius = |i, cell| 2.0 * (at_centres[(cell, cell)] - log_joint[(i, cell)]).max(0.0);
+        let radii = DMatrix::from_fn(log_joint.nrows(), cells, radius);
+        Self { weights: rows.weights, dim: mixture.means.ncols(), log_joint, radii }
+    }
+
+    /// Log-likelihood of the rows when all cells have this shape.
+    fn log_likelihood(&self, shape: RadialShape) -> f64 {
+        let factor = shape.covariance_factor(self.dim);
+        let volume = 0.5 * self.dim as f64 * factor.ln();
+        let mut shaped = self.log_joint.zip_map(&self.radii, |log_joint, radius| {
+            let shrunk = radius / factor;
+            log_joint + 0.5 * (radius - shrunk) - volume + shape.log_factor(self.dim, shrunk)
+        });
+        let densities = responsibilities_in_place(&mut shaped);
+        densities.iter().zip(&self.weights).map(|(density, weight)| density * weight).sum()
+    }
+}
+
+/// One shape, and by how much it is ahead of the Gaussian on the rows of every fold.
 struct Trial {
     beta: f64,
-    log_density: Vec<f64>,
-    by_fold: Vec<f64>,
+    gains: Vec<f64>,
 }
 
-fn trials(betas: &[f64], found: &CrossFittedMixture, sample: &FoldedSample) -> Result<Vec<Trial>> {
-    map_blocks(betas.len(), 1, |range| Trial::new(betas[range.start], found, sample))
+fn trials(betas: &[f64], folds: &[HeldOut]) -> Vec<Trial> {
+    let gaussian: Vec<f64> = folds.iter().map(|fold| fold.log_likelihood(RadialShape::GAUSSIAN)).collect();
+    let mut betas = betas.to_vec();
+    map_each_mut(&mut betas, |&mut beta| {
+        let shape = RadialShape::new(beta);
+        let gains = folds.iter().zip(&gaussian).map(|(fold, gaussian)| fold.log_likelihood(shape) - gaussian);
+        Trial { beta, gains: gains.collect() }
+    })
 }
 
-impl Trial {
-    fn new(beta: f64, found: &CrossFittedMixture, sample: &FoldedSample) -> Result<Self> {
-        let dim = sample.rows.ncols();
-        let mut log_density = vec![0.0; sample.folds.len()];
-        let mut by_fold = vec![0.0; sample.n_folds];
-        for (fold, mixture) in found.folds.iter().enumerate() {
-            let members: Vec<usize> = (0..log_density.len()).filter(|&i| sample.folds[i] == fold).collect();
-            let rows: DMatrix<f64> = sample.rows.select_rows(&members);
-            let cells = CellMixture::new(mixture, RadialShape::new(beta), Embedding::all_active(dim))?;
-            let densities = cells.log_density(NoiseLevel::CLEAN, &rows)?;
-            for (&i, density) in members.iter().zip(densities.iter()) {
-                log_density[i] = sample.weights[i] * density;
-                by_fold[fold] += log_density[i];
-            }
-        }
-        Ok(Self { beta, log_density, by_fold })
-    }
-
-    /// Log-likelihood of all rows, or of those outside a fold.
-    fn total(&self, without: Option<usize>) -> f64 {
-        self.by_fold.iter().sum::<f64>() - without.map_or(0.0, |fold| self.by_fold[fold])
-    }
+/// The trial of highest gain on all folds, or on all but one.
+fn best(trials: &[Trial], without: Option<usize>) -> &Trial {
+    let gain = |trial: &Trial| -> f64 {
+        trial.gains.iter().enumerate().filter(|(fold, _)| Some(*fold) != without).map(|(_, gain)| gain).sum()
+    };
+    trials.iter().fold(&trials[0], |best, trial| if gain(trial) > gain(best) { trial } else { best })
 }

@@ -70,11 +70,13 @@ impl PolynomialRegression {
 
     /// Highest degree for `cells` cells in `dim` active directions with at most `features` features.
     pub(crate) fn degree_in_cells(&self, cells: usize, dim: usize, features: usize) -> usize {
-        let wanted = self.max_degree.unwrap_or(DEFAULT_DEGREE).min(HIGHEST_DEGREE);
-        (0..=wanted)
-            .rev()
-            .find(|&degree| HermiteBasis::count(dim, degree).saturating_mul(cells) <= features)
-            .unwrap_or(0)
+        let fits = |degree: &usize| HermiteBasis::count(dim, *degree).saturating_mul(cells) <= features;
+        (0..=self.wanted_degree()).rev().find(fits).unwrap_or(0)
+    }
+
+    /// The degree wanted in cells, whatever its cost.
+    pub(crate) fn wanted_degree(&self) -> usize {
+        self.max_degree.unwrap_or(DEFAULT_DEGREE).min(HIGHEST_DEGREE)
     }
 
     /// Highest degree of a single cell in `dim` active directions.

@@ -25,12 +25,22 @@ pub(crate) struct RidgeFit {
     pub(crate) degree: Option<usize>,
     /// Held-out loss a unit of weight, relative to the base (0 when nothing is corrected).
     pub(crate) held_out_loss: f64,
-    /// Standard error of `held_out_loss`, from its spread over the folds.
+    /// The same when degree and ridge are chosen on four folds and judged on the fifth, in turn: free
+    /// of the luck of the best of many.
+    pub(crate) judged_loss: f64,
+    /// Standard error of `judged_loss`, from its spread over the folds.
     pub(crate) std_error: f64,
     /// Corrections of the base's coefficients, features × m.
     pub(crate) correction: DMatrix<f64>,
     /// Linear systems solved.
     pub(crate) solves: usize,
+}
+
+/// One degree and ridge, with its loss on every fold when fitted to the others.
+struct Candidate {
+    degree: usize,
+    ridge: Ridge,
+    losses: Vec<f64>,
 }
 
 /// Fits the correction θ of lowest held-out loss to residual equations, one a fold.
@@ -44,7 +54,7 @@ pub(crate) fn fit_ridge(folds: &[NormalEquations], orders: &[usize], strengths: 
     }
     let degrees = orders.last().map_or(0, |d| d + 1);
     let prefix: Vec<usize> = (0..degrees).map(|d| orders.partition_point(|&o| o <= d)).collect();
-    let mut best: Option<(f64, usize, Ridge, Vec<f64>)> = None;
+    let mut candidates: Vec<Candidate> = Vec::new();
     let mut solves = 0;
     for growth in if degrees > 1 { &GROWTHS[..] } else { &GROWTHS[..1] } {
         for &strength in strengths {
@@ -61,27 +71,41 @@ pub(crate) fn fit_ridge(folds: &[NormalEquations], orders: &[usize], strengths: 
                     loss.push(held_out.loss(&system.solve_leading(features)));
                 }
             }
-            for (degree, by_fold) in losses.into_iter().enumerate() {
-                let loss = by_fold.iter().sum();
-                if loss < best.as_ref().map_or(0.0, |b| b.0) {
-                    best = Some((loss, degree, ridge, by_fold));
-                }
-            }
+            let of_degree = |(degree, losses)| Candidate { degree, ridge, losses };
+            candidates.extend(losses.into_iter().enumerate().map(of_degree));
         }
     }
+    let judged: Vec<f64> = (0..folds.len())
+        .map(|fold| best(&candidates, Some(fold)).map_or(0.0, |candidate| candidate.losses[fold]))
+        .collect();
     let mut correction = DMatrix::zeros(orders.len(), total.moment.ncols());
-    let Some((loss, degree, ridge, by_fold)) = best else {
-        return Ok(RidgeFit { degree: None, held_out_loss: 0.0, std_error: 0.0, correction, solves });
+    let Some(best) = best(&candidates, None) else {
+        let (held_out_loss, judged_loss, std_error) = (0.0, 0.0, 0.0);
+        return Ok(RidgeFit { degree: None, held_out_loss, judged_loss, std_error, correction, solves });
     };
-    let coefficients = Factored::new(&total, orders, ridge)?.solve_leading(prefix[degree]);
-    correction.rows_mut(0, prefix[degree]).copy_from(&coefficients);
+    let features = prefix[best.degree];
+    let coefficients = Factored::new(&total, orders, best.ridge)?.solve_leading(features);
+    correction.rows_mut(0, features).copy_from(&coefficients);
     Ok(RidgeFit {
-        degree: Some(degree),
-        held_out_loss: loss / total.weight,
-        std_error: std_error_of_sum(&by_fold) / total.weight,
+        degree: Some(best.degree),
+        held_out_loss: best.losses.iter().sum::<f64>() / total.weight,
+        judged_loss: judged.iter().sum::<f64>() / total.weight,
+        std_error: std_error_of_sum(&judged) / total.weight,
         correction,
         solves: solves + 1,
     })
+}
+
+/// The candidate of lowest loss over all folds, or all but one; the first of equals, and none where
+/// none has a loss below that of no correction.
+fn best(candidates: &[Candidate], without: Option<usize>) -> Option<&Candidate> {
+    let loss = |candidate: &Candidate| -> f64 {
+        let counted = candidate.losses.iter().enumerate().filter(|(fold, _)| Some(*fold) != without);
+        counted.map(|(_, loss)| loss).sum()
+    };
+    let lowest = candidates.iter().map(|candidate| (loss(candidate), candidate));
+    let lowest = lowest.min_by(|(a, _), (b, _)| a.total_cmp(b));
+    lowest.filter(|(loss, _)| *loss < 0.0).map(|(_, candidate)| candidate)
 }
 
 /// Standard error of the sum of independent terms.

@@ -15,6 +15,7 @@ pub(super) struct SavedReport {
     #[serde(with = "finite")]
     component_std: f64,
     cell_path: Vec<SavedTriedCells>,
+    radial_shape: Option<f64>,
     passes: usize,
     warnings: Vec<SavedWarning>,
 }
@@ -117,6 +118,7 @@ impl From<&FitReport> for SavedReport {
             dim: report.dim,
             active_dim: report.active_dim,
             component_std: report.component_std,
+            radial_shape: report.radial_shape,
             cell_path: report.cell_path.iter().copied().map(SavedTriedCells).collect(),
             passes: report.passes,
             warnings: report.warnings.iter().cloned().map(SavedWarning).collect(),
@@ -132,6 +134,7 @@ impl From<SavedReport> for FitReport {
             dim: saved.dim,
             active_dim: saved.active_dim,
             component_std: saved.component_std,
+            radial_shape: saved.radial_shape,
             cell_path: saved.cell_path.into_iter().map(|tried| tried.0).collect(),
             passes: saved.passes,
             warnings: saved.warnings.into_iter().map(|warning| warning.0).collect(),

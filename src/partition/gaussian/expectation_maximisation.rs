@@ -36,6 +36,18 @@ pub(crate) fn mixture_log_density(data: &WeightedRows, mixture: &MixtureParamete
     densities
 }
 
+/// log wⱼ N(x; mⱼ, Sⱼ) at every row: n × k.
+pub(crate) fn log_joint_densities(data: &WeightedRows, mixture: &MixtureParameters) -> DMatrix<f64> {
+    let logits = Logits::new(mixture);
+    let mut joint = DMatrix::zeros(data.rows.nrows(), mixture.means.nrows());
+    let mut start = 0;
+    for_each_block(data, |features, _| {
+        joint.rows_mut(start, features.nrows()).copy_from(&logits.at(features));
+        start += features.nrows();
+    });
+    joint
+}
+
 /// Additive statistics of an EM step: Σ w r φ with φ = (1, x, xxᵀ), and Σ w r².
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct CellSums {

@@ -18,10 +18,15 @@ const MOST_STEPS: usize = 40;
 const PATIENCE: usize = 2;
 /// Numbers of cells up to this are tried in any case: merging mends what smaller ones missed.
 const LEAST_TRIED: usize = 8;
-/// From six cells on the number of cells grows by this factor.
+/// Beyond those the number of cells grows by this factor.
 const GROWTH: f64 = 1.25;
-/// Fewer cells are preferred within this many paired standard errors of the best likelihood.
+/// Up to this many cells every number is tried, and their number may mean something; more cells tile a
+/// law that is no finite mixture.
+const COUNTED: usize = 6;
+/// Fewer cells are preferred within this many paired standard errors of the best likelihood where cells are
+/// counted, and where they tile.
 const TOLERANCE: f64 = 1.5;
+const TILING_TOLERANCE: f64 = 0.5;
 /// A round of polishing that gains less than this (in nats, over all rows) is the last.
 const SMALLEST_GAIN: f64 = 1.0;
 
@@ -69,7 +74,7 @@ impl FoldedSample {
     }
 
     /// The rows of fold `fold`, or all others.
-    fn part(&self, fold: usize, inside: bool) -> WeightedRows {
+    pub(crate) fn part(&self, fold: usize, inside: bool) -> WeightedRows {
         let members: Vec<usize> =
             (0..self.folds.len()).filter(|&i| (self.folds[i] == fold) == inside).collect();
         WeightedRows {
@@ -134,7 +139,7 @@ pub struct CrossFit {
 impl CrossFit {
     /// Number of cells, averaged over the folds.
     pub fn mean_cells(&self) -> f64 {
-        self.folds.iter().map(|m| m.masses.len() as f64).sum::<f64>() / self.folds.len() as f64
+        mean_cells(&self.folds)
     }
 }
 
@@ -156,6 +161,18 @@ struct Candidate {
     mixtures: Vec<MixtureParameters>,
     held_out: Vec<f64>,
     steps: usize,
+}
+
+impl Candidate {
+    /// Number of cells, averaged over the folds.
+    fn mean_cells(&self) -> f64 {
+        mean_cells(&self.mixtures)
+    }
+}
+
+/// Number of cells, averaged over the folds.
+fn mean_cells(folds: &[MixtureParameters]) -> f64 {
+    folds.iter().map(|m| m.masses.len() as f64).sum::<f64>() / folds.len() as f64
 }
 
 /// One fold: the rows to fit, the rows that judge, the annealing that proposes starts.
@@ -212,7 +229,7 @@ fn candidates(folds: &mut [Fold<'_>], weights: &[f64], sample: &FoldedSample) ->
         } else if folds.iter().all(|fold| fold.annealing.is_cold()) {
             break;
         }
-        wanted = if wanted < 6 { wanted + 1 } else { (wanted as f64 * GROWTH).round() as usize };
+        wanted = if wanted < COUNTED { wanted + 1 } else { (wanted as f64 * GROWTH).round() as usize };
     }
     Ok(found)
 }
@@ -331,9 +348,10 @@ fn choose(
         }
         polish(&mut candidates[index], folds, weights, rest);
         let (loss, std_error) = paired(&candidates[top], &candidates[index], weights);
+        let counted = candidates[index].mean_cells() <= COUNTED as f64;
         if loss <= 0.0 {
             (top, chosen) = (index, index);
-        } else if loss <= TOLERANCE * std_error {
+        } else if loss <= if counted { TOLERANCE } else { TILING_TOLERANCE } * std_error {
             chosen = index;
         } else if loss > 2.0 * TOLERANCE * std_error {
             break;
@@ -348,8 +366,7 @@ fn tried(candidates: &[Candidate], chosen: usize, weights: &[f64]) -> Vec<TriedC
         .iter()
         .max_by(|a, b| weighted_sum(&a.held_out, weights).total_cmp(&weighted_sum(&b.held_out, weights)));
     let describe = |(index, candidate): (usize, &Candidate)| TriedCells {
-        cells: candidate.mixtures.iter().map(|m| m.masses.len() as f64).sum::<f64>()
-            / candidate.mixtures.len() as f64,
+        cells: candidate.mean_cells(),
         log_likelihood: weighted_sum(&candidate.held_out, weights) / total,
         std_error: best.map_or(0.0, |best| paired(best, candidate, weights).1 / total),
         chosen: index == chosen,

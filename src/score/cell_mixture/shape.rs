@@ -8,7 +8,7 @@ const GAUSSIAN_SHARE: f64 = 1e-3;
 /// The factor ((1 + βL(ρ))² + γ)/(1 + β² + γ) on a Gaussian cell, ρ the squared Mahalanobis radius
 /// in m directions, L = (m − ρ)/√(2m) the first Laguerre polynomial of ρ/2, normalised; γ = 10⁻³.
 ///
-/// β > 0 is more peaked, β < 0 flatter, 0 Gaussian. A squared polynomial times a Gaussian stays one
+/// Near 0, β > 0 is more peaked and β < 0 flatter than a Gaussian; a large β > 0 cuts the tail off. A squared polynomial times a Gaussian stays one
 /// under Gaussian noise: given a noised point, ρ is a quadratic form in Gaussians, whose mean and
 /// variance are all that is needed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,6 +48,15 @@ impl RadialShape {
         let (m, beta) = (dim as f64, self.beta);
         let excess = (4.0 * beta * beta - 2.0 * beta * (2.0 * m).sqrt()) / (m * self.normaliser());
         1.0 / (1.0 + excess)
+    }
+
+    /// Logarithm of the clean factor at squared Mahalanobis radius `radius` in `dim` directions.
+    pub(crate) fn log_factor(self, dim: usize, radius: f64) -> f64 {
+        let m = dim as f64;
+        let a = 1.0 + self.beta * (m - radius) / (2.0 * m).sqrt();
+        let scale = a.abs().max(1.0);
+        let relative = (a / scale).powi(2) + GAUSSIAN_SHARE / scale / scale;
+        2.0 * scale.ln() + (relative / self.normaliser()).ln()
     }
 
     /// Adds the logarithm of the noised factor at a block of frame coordinates (n × m) to
