@@ -101,8 +101,8 @@ fn unregressed(geometry: &Geometry, levels: &NoiseLevels) -> LevelReport {
         bandwidth: level.bandwidth(geometry.component_std),
         n_cells: geometry.base.as_ref().map_or(0, |base| base.cells.centres().nrows()),
         degree: None,
-        held_out_loss: f64::NAN,
-        mixture_loss: f64::NAN,
+        held_out_loss: None,
+        mixture_loss: None,
         candidates: 0,
         work: Work::default(),
     }

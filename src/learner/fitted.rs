@@ -79,8 +79,8 @@ impl Fitted {
             bandwidth: self.basis.bandwidth(),
             n_cells: self.basis.cells(),
             degree: self.ridge.degree,
-            held_out_loss: share(self.loss()),
-            mixture_loss: share(self.own_loss),
+            held_out_loss: Some(share(self.loss())),
+            mixture_loss: Some(share(self.own_loss)),
             candidates,
             work: Work { gram_updates, solves: self.ridge.solves as u64 },
         }

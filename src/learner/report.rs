@@ -44,10 +44,11 @@ pub struct LevelReport {
     /// Total degree of the polynomials; `None` where the cells' own denoiser was not corrected.
     pub degree: Option<usize>,
     /// Held-out mean squared error of the centre denoiser, as a share of the centres' variance. A quiet
-    /// level that keeps the polynomials of the level before has its figure; NaN when there is none.
-    pub held_out_loss: f64,
+    /// level that keeps the polynomials of the level before has its figure; `None` where no level was
+    /// regressed, since the cells are too many for polynomials to add to them or all levels are quiet.
+    pub held_out_loss: Option<f64>,
     /// The same of the cells' own denoiser, without polynomials.
-    pub mixture_loss: f64,
+    pub mixture_loss: Option<f64>,
     /// Partitions that competed, the chosen one included.
     pub candidates: usize,
     /// What was computed.
@@ -93,15 +94,16 @@ impl fmt::Display for FitReport {
         writeln!(f, "level  bandwidth  cells  degree  held-out loss  cells alone")?;
         for level in &self.levels {
             let degree = level.degree.map_or_else(|| "-".to_owned(), |d| d.to_string());
+            let loss = |loss: Option<f64>| loss.map_or_else(|| "-".to_owned(), |loss| format!("{loss:.5}"));
             writeln!(
                 f,
-                "{:5}  {:9.4}  {:5}  {:>6}  {:13.5}  {:11.5}",
+                "{:5}  {:9.4}  {:5}  {:>6}  {:>13}  {:>11}",
                 level.index + 1,
                 level.bandwidth,
                 level.n_cells,
                 degree,
-                level.held_out_loss,
-                level.mixture_loss
+                loss(level.held_out_loss),
+                loss(level.mixture_loss)
             )?;
         }
         for warning in &self.warnings {

@@ -15,7 +15,7 @@ pub(super) struct SavedReport {
     #[serde(with = "finite")]
     component_std: f64,
     cell_path: Vec<SavedTriedCells>,
-    radial_shape: Option<f64>,
+    radial_shape: Option<Finite>,
     passes: usize,
     warnings: Vec<SavedWarning>,
 }
@@ -30,14 +30,16 @@ struct SavedLevelReport {
     bandwidth: f64,
     n_cells: usize,
     degree: Option<usize>,
-    #[serde(with = "finite")]
-    held_out_loss: f64,
-    #[serde(with = "finite")]
-    mixture_loss: f64,
+    held_out_loss: Option<Finite>,
+    mixture_loss: Option<Finite>,
     candidates: usize,
     gram_updates: u64,
     solves: u64,
 }
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Finite(#[serde(with = "finite")] f64);
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -118,7 +120,7 @@ impl From<&FitReport> for SavedReport {
             dim: report.dim,
             active_dim: report.active_dim,
             component_std: report.component_std,
-            radial_shape: report.radial_shape,
+            radial_shape: report.radial_shape.map(Finite),
             cell_path: report.cell_path.iter().copied().map(SavedTriedCells).collect(),
             passes: report.passes,
             warnings: report.warnings.iter().cloned().map(SavedWarning).collect(),
@@ -134,7 +136,7 @@ impl From<SavedReport> for FitReport {
             dim: saved.dim,
             active_dim: saved.active_dim,
             component_std: saved.component_std,
-            radial_shape: saved.radial_shape,
+            radial_shape: saved.radial_shape.map(|beta| beta.0),
             cell_path: saved.cell_path.into_iter().map(|tried| tried.0).collect(),
             passes: saved.passes,
             warnings: saved.warnings.into_iter().map(|warning| warning.0).collect(),
@@ -151,8 +153,8 @@ impl From<&LevelReport> for SavedLevelReport {
             bandwidth: report.bandwidth,
             n_cells: report.n_cells,
             degree: report.degree,
-            held_out_loss: report.held_out_loss,
-            mixture_loss: report.mixture_loss,
+            held_out_loss: report.held_out_loss.map(Finite),
+            mixture_loss: report.mixture_loss.map(Finite),
             candidates: report.candidates,
             gram_updates: report.work.gram_updates,
             solves: report.work.solves,
@@ -169,8 +171,8 @@ impl From<SavedLevelReport> for LevelReport {
             bandwidth: saved.bandwidth,
             n_cells: saved.n_cells,
             degree: saved.degree,
-            held_out_loss: saved.held_out_loss,
-            mixture_loss: saved.mixture_loss,
+            held_out_loss: saved.held_out_loss.map(|loss| loss.0),
+            mixture_loss: saved.mixture_loss.map(|loss| loss.0),
             candidates: saved.candidates,
             work: Work { gram_updates: saved.gram_updates, solves: saved.solves },
         }
