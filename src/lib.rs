@@ -139,6 +139,7 @@
 
 mod density;
 mod error;
+mod kernels;
 mod learner;
 mod linalg;
 mod parallel;

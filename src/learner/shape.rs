@@ -2,10 +2,10 @@
 
 use nalgebra::DMatrix;
 
+use crate::kernels::responsibilities_in_place;
 use crate::parallel::map_each_mut;
 use crate::partition::{
     CrossFittedMixture, FoldedSample, MixtureParameters, WeightedRows, log_joint_densities,
-    responsibilities_in_place,
 };
 use crate::score::RadialShape;
 
@@ -67,11 +67,19 @@ impl HeldOut {
     fn log_likelihood(&self, shape: RadialShape) -> f64 {
         let factor = shape.covariance_factor(self.dim);
         let volume = 0.5 * self.dim as f64 * factor.ln();
-        let mut shaped = self.log_joint.zip_map(&self.radii, |log_joint, radius| {
-            let shrunk = radius / factor;
-            log_joint + 0.5 * (radius - shrunk) - volume + shape.log_factor(self.dim, shrunk)
-        });
-        let densities = responsibilities_in_place(&mut shaped);
+        let mut shares = self
+            .log_joint
+            .zip_map(&self.radii, |log_joint, radius| log_joint + 0.5 * (radius - radius / factor));
+        let mut densities = responsibilities_in_place(&mut shares);
+        let mut shaped = vec![0.0; densities.len()];
+        for (shares, radii) in shares.column_iter().zip(self.radii.column_iter()) {
+            for ((shaped, share), radius) in shaped.iter_mut().zip(shares.iter()).zip(radii.iter()) {
+                *shaped += share * shape.factor(self.dim, radius / factor);
+            }
+        }
+        for (density, shaped) in densities.iter_mut().zip(&shaped) {
+            *density += shaped.ln() - volume;
+        }
         densities.iter().zip(&self.weights).map(|(density, weight)| density * weight).sum()
     }
 }

@@ -5,10 +5,7 @@ use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
 
 use super::gaussian::check_masses;
 use crate::error::{Error, Result};
-
-/// Responsibilities whose logarithm lies this far below the largest one's (10⁻¹²) are exactly zero, so that
-/// a far cell costs and contributes nothing.
-const LOG_NEGLIGIBLE: f64 = -28.0;
+use crate::kernels::responsibilities_in_place;
 
 /// A partition of space into k cells around warm starts, by responsibilities
 /// r = softmax(log-weights): a partition of unity by construction.
@@ -148,37 +145,4 @@ impl MixtureParameters {
         }
         Ok(())
     }
-}
-
-/// Turns log-weights (n × k) into responsibilities: a softmax of each row, negligible ones zero.
-/// Returns the log-sum-exp of every row.
-pub(crate) fn responsibilities_in_place(log_weights: &mut DMatrix<f64>) -> Vec<f64> {
-    let n = log_weights.nrows();
-    let mut largest = vec![f64::NEG_INFINITY; n];
-    for column in log_weights.column_iter() {
-        for (largest, &value) in largest.iter_mut().zip(column.iter()) {
-            *largest = largest.max(value);
-        }
-    }
-    let mut total = vec![0.0; n];
-    for mut column in log_weights.column_iter_mut() {
-        for ((value, largest), total) in column.iter_mut().zip(&largest).zip(&mut total) {
-            let below = *value - *largest;
-            *value = if *value == *largest {
-                // Far away all weights may be −∞: then the cells share alike.
-                1.0
-            } else if below < LOG_NEGLIGIBLE {
-                0.0
-            } else {
-                below.exp()
-            };
-            *total += *value;
-        }
-    }
-    for mut column in log_weights.column_iter_mut() {
-        for (value, total) in column.iter_mut().zip(&total) {
-            *value /= total;
-        }
-    }
-    largest.iter().zip(&total).map(|(largest, total)| largest + total.ln()).collect()
 }

@@ -12,5 +12,4 @@ pub use gaussian::{
 pub use partitioner::{CentreEstimates, Partitioner, SingleCell};
 pub use voronoi::{VoronoiCells, VoronoiPartitioner};
 
-pub(crate) use cells::responsibilities_in_place;
 pub(crate) use gaussian::{Annealing, CellSums, WeightedRows, log_joint_densities, mixture_log_density};

@@ -5,8 +5,9 @@ use nalgebra::DMatrix;
 use super::hermite::HermiteBasis;
 use super::normal_equations::NormalEquations;
 use crate::error::Result;
+use crate::kernels::responsibilities_in_place;
 use crate::linalg::{Columns, add_transposed_product};
-use crate::partition::{LocalFrame, Partition, responsibilities_in_place};
+use crate::partition::{LocalFrame, Partition};
 
 /// What a regression of the centre denoiser regresses on.
 ///

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use nalgebra::{DMatrix, DVector};
 
 use crate::error::Result;
-use crate::partition::responsibilities_in_place;
+use crate::kernels::responsibilities_in_place;
 use crate::regression::LevelBasis;
 
 /// For every axis and feature, its derivative as a multiple of a lower feature.

@@ -5,6 +5,7 @@ mod centre;
 mod forward;
 mod gaussian_mixture;
 mod level_score;
+mod mixture;
 mod model;
 mod numerical_divergence;
 mod piecewise_polynomial;

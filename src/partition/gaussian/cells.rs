@@ -1,6 +1,7 @@
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector, SymmetricEigen};
 
 use crate::error::{Error, Result};
+use crate::kernels::{Gaussian, Gaussians};
 use crate::partition::cells::{LocalFrame, MixtureParameters, Partition};
 
 /// Soft cells whose centres spread: U in cell j is N(cⱼ, Cⱼ), so the responsibilities at bandwidth
@@ -76,23 +77,16 @@ impl Partition for GaussianCells {
         &self,
         bandwidth: f64,
         points: DMatrixView<'_, f64>,
-        mut log_weights: DMatrixViewMut<'_, f64>,
+        log_weights: DMatrixViewMut<'_, f64>,
     ) -> Result<()> {
-        let (n, dim) = points.shape();
-        let mut projected = vec![0.0; n];
-        for cell in 0..self.masses.len() {
-            let variances = self.variances[cell].map(|v| v + bandwidth * bandwidth);
-            let offset = self.masses[cell].ln() - 0.5 * variances.iter().map(|v| v.ln()).sum::<f64>();
-            let mut out = log_weights.column_mut(cell);
-            out.fill(offset);
-            for axis in 0..dim {
-                let direction = self.axes[cell].column(axis);
-                project(points, self.centres.row(cell).iter(), direction.iter(), &mut projected);
-                for (out, p) in out.iter_mut().zip(&projected) {
-                    *out -= 0.5 * p * p / variances[axis];
-                }
-            }
-        }
+        let gaussians = (0..self.masses.len()).map(|cell| {
+            let variances: Vec<f64> =
+                self.variances[cell].iter().map(|v| v + bandwidth * bandwidth).collect();
+            let centre = self.centres.row(cell).iter().copied().collect();
+            Gaussian::along_axes(self.masses[cell].ln(), centre, &self.axes[cell], &variances)
+        });
+        let gaussians = Gaussians::new(points.ncols(), gaussians.collect());
+        gaussians.log_joint_into(points, log_weights);
         Ok(())
     }
 

@@ -1,8 +1,9 @@
-use nalgebra::{Cholesky, DMatrix, DVector};
+use nalgebra::{Cholesky, DMatrix, DMatrixView, DVector};
 
 use super::covariance::{CellScatter, IsotropicRest, least_variance, shrink_covariances};
+use crate::kernels::{Gaussian, Gaussians, responsibilities_in_place};
 use crate::linalg::add_transposed_product;
-use crate::partition::cells::{MixtureParameters, responsibilities_in_place};
+use crate::partition::cells::MixtureParameters;
 
 /// Rows evaluated together.
 const BLOCK: usize = 256;
@@ -27,25 +28,21 @@ pub(crate) fn expectation_maximisation_step(
 
 /// Log-density of `mixture` at every row, natural logarithm.
 pub(crate) fn mixture_log_density(data: &WeightedRows, mixture: &MixtureParameters) -> Vec<f64> {
-    let logits = Logits::new(mixture);
+    let gaussians = whitened(mixture);
     let mut densities = Vec::with_capacity(data.weights.len());
-    for_each_block(data, |features, _| {
-        let mut log_weights = logits.at(features);
-        densities.extend(responsibilities_in_place(&mut log_weights));
+    for_each_block(data, |rows, _| {
+        let mut log_joint = DMatrix::zeros(rows.nrows(), mixture.masses.len());
+        gaussians.log_joint_into(rows, log_joint.as_view_mut());
+        densities.extend(responsibilities_in_place(&mut log_joint));
     });
     densities
 }
 
 /// log wⱼ N(x; mⱼ, Sⱼ) at every row: n × k.
 pub(crate) fn log_joint_densities(data: &WeightedRows, mixture: &MixtureParameters) -> DMatrix<f64> {
-    let logits = Logits::new(mixture);
-    let mut joint = DMatrix::zeros(data.rows.nrows(), mixture.means.nrows());
-    let mut start = 0;
-    for_each_block(data, |features, _| {
-        joint.rows_mut(start, features.nrows()).copy_from(&logits.at(features));
-        start += features.nrows();
-    });
-    joint
+    let mut log_joint = DMatrix::zeros(data.rows.nrows(), mixture.masses.len());
+    whitened(mixture).log_joint_into(data.rows.as_view(), log_joint.as_view_mut());
+    log_joint
 }
 
 /// Additive statistics of an EM step: Σ w r φ with φ = (1, x, xxᵀ), and Σ w r².
@@ -66,14 +63,15 @@ impl CellSums {
 
     pub(crate) fn of(data: &WeightedRows, mixture: &MixtureParameters) -> Self {
         let (cells, dim) = mixture.means.shape();
-        let logits = Logits::new(mixture);
+        let gaussians = whitened(mixture);
         let mut sums = Self {
             moments: DMatrix::zeros(cells, feature_count(dim)),
             information: DVector::zeros(cells),
             dim,
         };
-        for_each_block(data, |features, weights| {
-            let mut r = logits.at(features);
+        for_each_block(data, |rows, weights| {
+            let mut r = DMatrix::zeros(rows.nrows(), cells);
+            gaussians.log_joint_into(rows, r.as_view_mut());
             responsibilities_in_place(&mut r);
             for (cell, mut column) in r.column_iter_mut().enumerate() {
                 let mut information = 0.0;
@@ -83,7 +81,7 @@ impl CellSums {
                 }
                 sums.information[cell] += information;
             }
-            add_transposed_product((&r).into(), (features).into(), &mut sums.moments);
+            add_transposed_product((&r).into(), (&features(rows)).into(), &mut sums.moments);
         });
         sums
     }
@@ -124,39 +122,18 @@ impl CellSums {
     }
 }
 
-/// log wⱼ N(x; mⱼ, Sⱼ) as linear forms in φ = (1, x, xxᵀ): the natural parameters of each component,
-/// so that a block of rows costs one product of matrices.
-struct Logits(DMatrix<f64>);
-
-impl Logits {
-    fn new(mixture: &MixtureParameters) -> Self {
-        let (cells, dim) = mixture.means.shape();
-        let mut natural = DMatrix::zeros(feature_count(dim), cells);
-        for cell in 0..cells {
-            let mean = mixture.means.row(cell).transpose();
-            let mut column = natural.column_mut(cell);
+/// The cells, whitened by the Cholesky factors of their covariances.
+fn whitened(mixture: &MixtureParameters) -> Gaussians {
+    let (cells, dim) = mixture.means.shape();
+    let gaussian = |cell: usize| {
+        let mean = mixture.means.row(cell).iter().copied().collect();
+        match Cholesky::new(mixture.covariances[cell].clone()) {
+            Some(factor) => Gaussian::factored(mixture.masses[cell].ln(), mean, factor.l_dirty()),
             // The M-step keeps every eigenvalue positive; a factor can only fail on overflow.
-            let Some(factor) = Cholesky::new(mixture.covariances[cell].clone()) else {
-                column[0] = f64::NEG_INFINITY;
-                continue;
-            };
-            let precision = factor.inverse();
-            let pull = factor.solve(&mean);
-            let log_determinant: f64 = 2.0 * factor.l_dirty().diagonal().iter().map(|v| v.ln()).sum::<f64>();
-            column[0] = mixture.masses[cell].ln()
-                - 0.5 * (mean.dot(&pull) + log_determinant + dim as f64 * std::f64::consts::TAU.ln());
-            column.rows_mut(1, dim).copy_from(&pull);
-            for (feature, (a, b)) in pairs(dim).enumerate() {
-                column[1 + dim + feature] = if a == b { -0.5 } else { -1.0 } * precision[(a, b)];
-            }
+            None => Gaussian::factored(f64::NEG_INFINITY, mean, &DMatrix::identity(dim, dim)),
         }
-        Self(natural)
-    }
-
-    /// n × k.
-    fn at(&self, features: &DMatrix<f64>) -> DMatrix<f64> {
-        features * &self.0
-    }
+    };
+    Gaussians::new(dim, (0..cells).map(gaussian).collect())
 }
 
 /// 1 + m + m(m+1)/2.
@@ -169,19 +146,23 @@ fn pairs(dim: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..dim).flat_map(move |a| (a..dim).map(move |b| (a, b)))
 }
 
-/// Calls `visit` with φ (n × q) and the weights of every block of rows.
-fn for_each_block(data: &WeightedRows, mut visit: impl FnMut(&DMatrix<f64>, &[f64])) {
-    let (n, dim) = data.rows.shape();
-    for start in (0..n).step_by(BLOCK) {
-        let size = BLOCK.min(n - start);
-        let block = data.rows.rows(start, size);
-        let mut features = DMatrix::from_element(size, feature_count(dim), 1.0);
-        features.columns_mut(1, dim).copy_from(&block);
-        for (feature, (a, b)) in pairs(dim).enumerate() {
-            let mut column = features.column_mut(1 + dim + feature);
-            column.copy_from(&block.column(a));
-            column.component_mul_assign(&block.column(b));
-        }
-        visit(&features, &data.weights[start..start + size]);
+/// φ = (1, x, xxᵀ) of every row: n × q.
+fn features(rows: DMatrixView<'_, f64>) -> DMatrix<f64> {
+    let (n, dim) = rows.shape();
+    let mut features = DMatrix::from_element(n, feature_count(dim), 1.0);
+    features.columns_mut(1, dim).copy_from(&rows);
+    for (feature, (a, b)) in pairs(dim).enumerate() {
+        let mut column = features.column_mut(1 + dim + feature);
+        column.copy_from(&rows.column(a));
+        column.component_mul_assign(&rows.column(b));
+    }
+    features
+}
+
+/// Calls `visit` with the rows and the weights of every block.
+fn for_each_block(data: &WeightedRows, mut visit: impl FnMut(DMatrixView<'_, f64>, &[f64])) {
+    for start in (0..data.rows.nrows()).step_by(BLOCK) {
+        let size = BLOCK.min(data.rows.nrows() - start);
+        visit(data.rows.rows(start, size), &data.weights[start..start + size]);
     }
 }

@@ -6,16 +6,16 @@ mod tests;
 
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
 
+pub(super) use shape::NoisedShape;
 pub(crate) use shape::RadialShape;
 
-use super::gaussian_mixture::{
-    Component, LOWEST_LOGIT, MixtureValues, Outputs, ROW_BLOCK, RunningMeans, centred_block,
-};
+use super::gaussian_mixture::Component;
+use super::mixture::{Factors, NoisedMixture, Outputs, ROW_BLOCK};
 use super::model::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel};
 use crate::error::{Error, Result};
+use crate::kernels::{FARTHEST, Gaussian, Gaussians};
 use crate::partition::MixtureParameters;
 use crate::process::NoiseLevel;
-use shape::PosteriorFrame;
 
 /// Cells of Gaussian shape, or of one radial shape that they share, in m active directions; in the
 /// other d − m directions every cell is N(its mean, v I).
@@ -53,18 +53,12 @@ impl Embedding {
             rest_means: DMatrix::zeros(0, 0),
         }
     }
-}
 
-/// One cell at one level.
-struct NoisedCell {
-    /// log w − ½ Σ log(2π v), and what the rest means add.
-    log_weight: f64,
-    centre: Vec<f64>,
-    variances: Vec<f64>,
-    slopes: Vec<f64>,
-    remainders: Vec<f64>,
-    /// a·o/v of the rest means o: the part of the rest's score that is the cell's.
-    rest_pull: Vec<f64>,
+    /// The active directions and the others: d × d.
+    fn frame(&self) -> DMatrix<f64> {
+        let columns: Vec<_> = self.axes.column_iter().chain(self.rest.column_iter()).collect();
+        DMatrix::from_columns(&columns)
+    }
 }
 
 impl CellMixture {
@@ -97,87 +91,37 @@ impl CellMixture {
         self.components.iter().map(|component| &component.covariance)
     }
 
-    fn at_level(&self, level: NoiseLevel) -> Result<Vec<NoisedCell>> {
+    fn at_level(&self, level: NoiseLevel) -> Result<NoisedMixture> {
         let (a, s) = (level.signal(), level.noise());
-        let rest_variance = a * a * self.embedding.rest_variance + s * s;
-        let noised = |(index, component): (usize, &Component)| {
+        let Embedding { axes, rest_means, .. } = &self.embedding;
+        let rest_variance = self.noised_rest_variance(level);
+        let mut gaussians = Vec::with_capacity(self.components.len());
+        let mut shares = Vec::new();
+        for (index, component) in self.components.iter().enumerate() {
             let variances: Vec<f64> = component.eigenvalues.iter().map(|v| a * a * v + s * s).collect();
             if variances.iter().any(|&variance| variance <= 0.0) {
                 return Err(Error::NotPositiveDefinite { what: "covariance of cell", index });
             }
-            let of_axis = |f: &dyn Fn(f64, f64) -> f64| -> Vec<f64> {
-                component.eigenvalues.iter().zip(&variances).map(|(&own, &v)| f(own, v)).collect()
-            };
-            let log_normaliser: f64 = variances.iter().map(|v| (std::f64::consts::TAU * v).ln()).sum();
-            let offsets = self.embedding.rest_means.ncols();
-            let offset = |j: usize| a * self.embedding.rest_means[(index, j)];
-            let offset_length: f64 = (0..offsets).map(|j| offset(j).powi(2)).sum();
-            Ok(NoisedCell {
-                log_weight: self.masses[index].ln()
-                    - 0.5 * log_normaliser
-                    - 0.5 * offset_length / rest_variance,
-                centre: self.means.row(index).iter().map(|mean| a * mean).collect(),
-                slopes: of_axis(&|own, v| a * own.sqrt() / v),
-                remainders: of_axis(&|_, v| s * s / v),
-                rest_pull: (0..offsets).map(|j| offset(j) / rest_variance).collect(),
-                variances,
-            })
-        };
-        self.components.iter().enumerate().map(noised).collect()
+            let own = component.eigenvalues.iter().zip(&variances);
+            shares.extend(own.map(|(own, variance)| (a * a * own / variance, s * s / variance)));
+            let offset = if rest_means.ncols() > 0 { rest_means.row(index).norm_squared() } else { 0.0 };
+            let log_weight = self.masses[index].ln() - 0.5 * a * a * offset / rest_variance;
+            let centre = self.means.row(index).iter().map(|mean| a * mean).collect();
+            gaussians.push(Gaussian::along_axes(log_weight, centre, &component.eigenvectors, &variances));
+        }
+        let shaped = !self.shape.is_gaussian();
+        Ok(NoisedMixture {
+            gaussians: Gaussians::new(axes.ncols(), gaussians),
+            factors: Factors {
+                shape: shaped.then(|| NoisedShape::new(self.shape, axes.ncols(), shares.into_iter())),
+                pulls: rest_means * (a / rest_variance),
+            },
+        })
     }
 
-    /// Everything in active coordinates, and the cells' share of the rest's score behind them.
-    fn in_active_coordinates(
-        &self,
-        cells: &[NoisedCell],
-        active: &DMatrix<f64>,
-        rest: &DMatrix<f64>,
-        derivatives: bool,
-    ) -> MixtureValues {
-        let (n, dim) = active.shape();
-        let offsets = self.embedding.rest_means.ncols();
-        let mut running = RunningMeans::new(n, dim + offsets);
-        let mut log_joint = vec![0.0; n];
-        let mut gradient = DMatrix::zeros(n, dim + offsets);
-        let mut trace = vec![0.0; n];
-        for (cell, component) in cells.iter().zip(&self.components) {
-            let centred = centred_block(&active.as_view(), 0, |axis| cell.centre[axis]);
-            let frame = centred * &component.eigenvectors;
-            let mut in_frame = DMatrix::zeros(n, dim);
-            log_joint.fill(cell.log_weight);
-            trace.fill(-cell.variances.iter().map(|v| 1.0 / v).sum::<f64>());
-            for (axis, &variance) in cell.variances.iter().enumerate() {
-                let precision = 1.0 / variance;
-                for ((p, g), sum) in
-                    frame.column(axis).iter().zip(in_frame.column_mut(axis).iter_mut()).zip(&mut log_joint)
-                {
-                    *sum -= 0.5 * p * p * precision;
-                    *g = -precision * p;
-                }
-            }
-            for (axis, pull) in cell.rest_pull.iter().enumerate() {
-                for (sum, y) in log_joint.iter_mut().zip(rest.column(axis).iter()) {
-                    *sum += pull * y;
-                }
-            }
-            if !self.shape.is_gaussian() {
-                let posterior = PosteriorFrame { slopes: &cell.slopes, remainders: &cell.remainders };
-                let wanted = derivatives.then_some((&mut in_frame, &mut trace[..]));
-                self.shape.add_to(posterior, &frame, &mut log_joint, wanted);
-            }
-            for value in &mut log_joint {
-                *value = value.max(LOWEST_LOGIT);
-            }
-            running.add_weights(&log_joint);
-            if derivatives {
-                gradient.columns_mut(0, dim).copy_from(&(in_frame * component.eigenvectors.transpose()));
-                for (axis, pull) in cell.rest_pull.iter().enumerate() {
-                    gradient.column_mut(dim + axis).fill(*pull);
-                }
-                running.add_gradients(&gradient, &trace);
-            }
-        }
-        running.finish()
+    /// Variance of Y in the rest of the directions.
+    fn noised_rest_variance(&self, level: NoiseLevel) -> f64 {
+        level.signal().powi(2) * self.embedding.rest_variance + level.noise().powi(2)
     }
 
     fn evaluate(
@@ -186,34 +130,55 @@ impl CellMixture {
         points: &DMatrixView<'_, f64>,
         mut outputs: Outputs<'_>,
     ) -> Result<()> {
-        let cells = self.at_level(level)?;
-        let Embedding { axes, rest, rest_variance, .. } = &self.embedding;
-        let dim = axes.ncols();
-        let precision = 1.0 / (level.signal().powi(2) * rest_variance + level.noise().powi(2));
-        let derivatives = outputs.score.is_some() || outputs.divergence.is_some();
+        let noised = self.at_level(level)?;
+        let frame = self.embedding.frame();
+        if frame.is_identity(0.0) {
+            noised.evaluate(points.as_view(), points.columns(0, 0), outputs);
+            return Ok(());
+        }
+        let precision = 1.0 / self.noised_rest_variance(level);
         for start in (0..points.nrows()).step_by(ROW_BLOCK) {
-            let block = centred_block(points, start, |_| 0.0);
-            let (active, rest_rows) = (&block * axes, &block * rest);
-            let mut values = self.in_active_coordinates(&cells, &active, &rest_rows, derivatives);
-            if rest.ncols() > 0 {
-                let mut rest_score = &rest_rows * -precision;
-                let offsets = self.embedding.rest_means.ncols();
-                if offsets > 0 {
-                    rest_score += values.score.columns(dim, offsets);
-                }
-                let log_normaliser = 0.5 * rest.ncols() as f64 * (precision / std::f64::consts::TAU).ln();
-                for (i, row) in rest_rows.row_iter().enumerate() {
-                    values.log_density[i] += log_normaliser - 0.5 * precision * row.norm_squared();
-                    values.divergence[i] -= precision * rest.ncols() as f64;
-                }
-                values.score =
-                    values.score.columns(0, dim) * axes.transpose() + rest_score * rest.transpose();
-            } else {
-                values.score *= axes.transpose();
-            }
-            values.write(start, &mut outputs);
+            let size = ROW_BLOCK.min(points.nrows() - start);
+            let coordinates = points.rows(start, size).map(|value| value.clamp(-FARTHEST, FARTHEST)) * &frame;
+            self.evaluate_block(&noised, precision, &frame, &coordinates, outputs.rows(start, size));
         }
         Ok(())
+    }
+
+    /// In active directions by the cells, in the others as N(0, 1/precision); `coordinates` (n × d) are along
+    /// the columns of `frame`, first the active ones.
+    fn evaluate_block(
+        &self,
+        noised: &NoisedMixture,
+        precision: f64,
+        frame: &DMatrix<f64>,
+        coordinates: &DMatrix<f64>,
+        mut outputs: Outputs<'_>,
+    ) {
+        let (active, rest) = (self.embedding.axes.ncols(), self.embedding.rest.ncols());
+        let mut score = DMatrix::zeros(coordinates.nrows(), active + rest);
+        let in_frame = Outputs {
+            score: outputs.score.as_ref().map(|_| score.as_view_mut()),
+            divergence: outputs.divergence.as_deref_mut(),
+            log_density: outputs.log_density.as_deref_mut(),
+        };
+        let rest_coordinates = coordinates.columns(active, rest);
+        noised.evaluate(coordinates.columns(0, active), rest_coordinates, in_frame);
+        if let Some(out) = &mut outputs.score {
+            for axis in active..active + rest {
+                score.column_mut(axis).axpy(-precision, &coordinates.column(axis), 1.0);
+            }
+            out.copy_from(&(score * frame.transpose()));
+        }
+        for divergence in outputs.divergence.into_iter().flatten() {
+            *divergence -= precision * rest as f64;
+        }
+        if let Some(log_density) = outputs.log_density {
+            let log_normaliser = 0.5 * rest as f64 * (precision / std::f64::consts::TAU).ln();
+            for (value, row) in log_density.iter_mut().zip(rest_coordinates.row_iter()) {
+                *value += log_normaliser - 0.5 * precision * row.norm_squared();
+            }
+        }
     }
 }
 

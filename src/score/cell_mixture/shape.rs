@@ -1,9 +1,11 @@
 //! A radial shape that all cells share: flatter or more peaked than a Gaussian, closed under noise.
 
-use nalgebra::DMatrix;
+use crate::kernels::Lanes;
 
 /// Weight of the plain Gaussian beside the squared polynomial: keeps the density positive everywhere.
 const GAUSSIAN_SHARE: f64 = 1e-3;
+/// The factor of coordinates farther out than this is that of here, which keeps squares finite.
+const FARTHEST: f64 = 1e70;
 
 /// The factor ((1 + βL(ρ))² + γ)/(1 + β² + γ) on a Gaussian cell, ρ the squared Mahalanobis radius
 /// in m directions, L = (m − ρ)/√(2m) the first Laguerre polynomial of ρ/2, normalised; γ = 10⁻³.
@@ -14,13 +16,6 @@ const GAUSSIAN_SHARE: f64 = 1e-3;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct RadialShape {
     pub(crate) beta: f64,
-}
-
-/// One cell at one level, in the frame of its own axes: what a noised point y says of the cell's
-/// standard coordinates z, zᵢ | y ~ N(slopeᵢ pᵢ, remainderᵢ), p the frame coordinates of y.
-pub(super) struct PosteriorFrame<'a> {
-    pub(super) slopes: &'a [f64],
-    pub(super) remainders: &'a [f64],
 }
 
 impl RadialShape {
@@ -50,54 +45,137 @@ impl RadialShape {
         1.0 / (1.0 + excess)
     }
 
-    /// Logarithm of the clean factor at squared Mahalanobis radius `radius` in `dim` directions.
-    pub(crate) fn log_factor(self, dim: usize, radius: f64) -> f64 {
+    /// The clean factor at squared Mahalanobis radius `radius` in `dim` directions.
+    pub(crate) fn factor(self, dim: usize, radius: f64) -> f64 {
         let m = dim as f64;
-        let a = 1.0 + self.beta * (m - radius) / (2.0 * m).sqrt();
-        let scale = a.abs().max(1.0);
-        let relative = (a / scale).powi(2) + GAUSSIAN_SHARE / scale / scale;
-        2.0 * scale.ln() + (relative / self.normaliser()).ln()
+        let a = 1.0 + self.beta * (m - radius.min(FARTHEST)) / (2.0 * m).sqrt();
+        (a * a + GAUSSIAN_SHARE) / self.normaliser()
+    }
+}
+
+/// A radial shape at one noise level. Of a cell's coordinate x and the noised one y, both standard, is
+/// known x | y ~ N(√α y, 1 − α), α the share of the noised variance that is the cell's own; so that
+///
+/// E ρ = Σ α y² + Σ (1 − α), Var ρ = Σ 4α(1 − α) y² + Σ 2(1 − α)²,
+///
+/// and the factor is (P + γ)/(1 + β² + γ) with P = A² + β² Var ρ/2m, A = 1 + β (m − E ρ)/√(2m).
+#[derive(Debug, Clone)]
+pub(crate) struct NoisedShape {
+    dim: usize,
+    beta: f64,
+    /// 1/(1 + β² + γ).
+    scale: f64,
+    cells: Vec<CellConstants>,
+    /// α and α(1 − α) of every coordinate, cell by cell.
+    axes: Vec<(f64, f64)>,
+}
+
+#[derive(Debug, Clone)]
+struct CellConstants {
+    /// A and P + γ at y = 0, the latter without A².
+    a: f64,
+    p: f64,
+}
+
+/// A and P + γ.
+struct Factor {
+    a: Lanes,
+    p: Lanes,
+}
+
+impl NoisedShape {
+    /// In `dim` directions. For every coordinate of every cell its α and 1 − α.
+    pub(super) fn new(shape: RadialShape, dim: usize, shares: impl Iterator<Item = (f64, f64)>) -> Self {
+        let (m, beta) = (dim as f64, shape.beta);
+        let shares: Vec<(f64, f64)> = shares.collect();
+        let constants = |shares: &[(f64, f64)]| {
+            let noise: f64 = shares.iter().map(|(_, noise)| noise).sum();
+            let variance: f64 = shares.iter().map(|(_, noise)| 2.0 * noise * noise).sum();
+            CellConstants {
+                a: 1.0 + beta * (m - noise) / (2.0 * m).sqrt(),
+                p: beta * beta / (2.0 * m) * variance + GAUSSIAN_SHARE,
+            }
+        };
+        Self {
+            dim,
+            beta,
+            scale: 1.0 / shape.normaliser(),
+            cells: shares.chunks_exact(dim).map(constants).collect(),
+            axes: shares.iter().map(|&(own, noise)| (own, own * noise)).collect(),
+        }
     }
 
-    /// Adds the logarithm of the noised factor at a block of frame coordinates (n × m) to
-    /// `log_joint`; and its gradient in frame coordinates to `gradient` and the trace of its Hessian
-    /// to `trace`, where they are wanted.
-    ///
-    /// Everything is scaled by B = max(1, |A|), A = 1 + β E L, so that far points do not overflow.
-    pub(super) fn add_to(
-        self,
-        posterior: PosteriorFrame<'_>,
-        frame: &DMatrix<f64>,
-        log_joint: &mut [f64],
-        mut derivatives: Option<(&mut DMatrix<f64>, &mut [f64])>,
-    ) {
-        let (n, dim) = frame.shape();
-        let m = dim as f64;
-        let (beta, unit) = (self.beta, (2.0 * m).sqrt());
-        for i in 0..n {
-            let means = |axis: usize| posterior.slopes[axis] * frame[(i, axis)];
-            let (mut radius, mut variance) = (0.0, 0.0);
-            for axis in 0..dim {
-                let (mean, c) = (means(axis), posterior.remainders[axis]);
-                radius += mean * mean + c;
-                variance += 2.0 * c * c + 4.0 * c * mean * mean;
-            }
-            let a = 1.0 + beta * (m - radius) / unit;
-            let scale = a.abs().max(1.0);
-            let relative = (a / scale).powi(2)
-                + (beta * beta / (2.0 * m) * (variance / scale) + GAUSSIAN_SHARE / scale) / scale;
-            log_joint[i] += 2.0 * scale.ln() + (relative / self.normaliser()).ln();
-            let Some((gradient, trace)) = &mut derivatives else { continue };
-            for axis in 0..dim {
-                let (slope, c) = (posterior.slopes[axis], posterior.remainders[axis]);
-                // ∂P = m t (−4βA/√(2m) + 4β²c/m), each factor of two relative to B.
-                let pull = -4.0 * beta / unit * (a / scale) + 4.0 * beta * beta * c / m / scale;
-                let first = means(axis) * slope / scale * pull / relative;
-                let moved = 4.0 * beta * beta / m * (means(axis) * slope / scale).powi(2);
-                let second = (slope * slope * pull / scale + moved) / relative;
-                gradient[(i, axis)] += first;
-                trace[i] += second - first * first;
-            }
+    #[inline(always)]
+    fn axes(&self, cell: usize) -> &[(f64, f64)] {
+        &self.axes[cell * self.dim..(cell + 1) * self.dim]
+    }
+
+    /// −β/√(2m), the slope of A in E ρ.
+    #[inline(always)]
+    fn slope(&self) -> f64 {
+        -self.beta / (2.0 * self.dim as f64).sqrt()
+    }
+
+    #[inline(always)]
+    fn factor(&self, cell: usize, y: &[Lanes]) -> Factor {
+        let (mut own, mut mixed) = (Lanes::ZERO, Lanes::ZERO);
+        for (&y, &(share, product)) in y.iter().zip(self.axes(cell)) {
+            let y = y.clamp(FARTHEST);
+            own += y * y * share;
+            mixed += y * y * product;
         }
+        let slope = self.slope();
+        let a = own * slope + self.cells[cell].a;
+        Factor { a, p: a * a + (mixed * (4.0 * slope * slope) + self.cells[cell].p) }
+    }
+
+    /// The logarithm of the noised factor at standard coordinates `y` of `cell`.
+    #[inline(always)]
+    pub(in crate::score) fn log_factor(&self, cell: usize, y: &[Lanes]) -> Lanes {
+        (self.factor(cell, y).p * self.scale).ln()
+    }
+
+    /// Turns standard coordinates `y` of `cell` into the gradient of its log-density in them.
+    #[inline(always)]
+    pub(in crate::score) fn gradient(&self, cell: usize, y: &mut [Lanes]) {
+        let pull = self.pull(self.factor(cell, y));
+        for (y, &axis) in y.iter_mut().zip(self.axes(cell)) {
+            *y = y.clamp(FARTHEST) * pull.along(axis) - *y;
+        }
+    }
+
+    /// The trace of the Hessian of the log-density of `cell` at its standard coordinates `y`, whose own
+    /// gradients have squared lengths `precisions`.
+    #[inline(always)]
+    pub(in crate::score) fn trace(&self, cell: usize, y: &[Lanes], precisions: &[f64]) -> Lanes {
+        let pull = self.pull(self.factor(cell, y));
+        let mut trace = Lanes::ZERO;
+        for ((&y, &axis), &precision) in y.iter().zip(self.axes(cell)).zip(precisions) {
+            let y = y.clamp(FARTHEST);
+            let (along, first, moved) = (pull.along(axis), y * pull.along(axis), y * axis.0);
+            let second = along + moved * moved * pull.mixed;
+            trace += (second - first * first - 1.0) * precision;
+        }
+        trace
+    }
+
+    #[inline(always)]
+    fn pull(&self, factor: Factor) -> Pull {
+        let slope = self.slope();
+        let inverse = factor.p.recip();
+        Pull { own: factor.a * inverse * (4.0 * slope), mixed: inverse * (8.0 * slope * slope) }
+    }
+}
+
+/// Derivatives of P relative to P: ∂ᵢP/P = yᵢ · along(i).
+struct Pull {
+    own: Lanes,
+    mixed: Lanes,
+}
+
+impl Pull {
+    #[inline(always)]
+    fn along(&self, (share, product): (f64, f64)) -> Lanes {
+        self.own * share + self.mixed * product
     }
 }

@@ -1,26 +1,23 @@
 //! The closed-form score of a Gaussian mixture.
 
 mod component;
-mod evaluation;
 mod general;
-mod running_means;
 mod spherical;
 #[cfg(test)]
 mod tests;
 
 pub(super) use self::component::Component;
-pub(super) use self::evaluation::{LOWEST_LOGIT, Outputs, ROW_BLOCK, centred_block};
-pub(super) use self::running_means::{MixtureValues, RunningMeans};
 
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
 
 use self::component::check_shape;
-use self::evaluation::softmax_rows;
 use self::spherical::SphericalMeans;
+use super::mixture::{Factors, NoisedMixture, Outputs};
 use super::model::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel, check_columns};
 use crate::error::{Error, Result};
+use crate::kernels::responsibilities_in_place;
 use crate::process::NoiseLevel;
 
 /// A Gaussian mixture Σ_j w_j N(μ_j, S_j), with score, divergence and log-density in closed form.
@@ -191,10 +188,13 @@ impl GaussianMixture {
         let mut log_joint = match &self.shape {
             Shape::Spherical { std, means } => means.relative_logits(level, weights, *std, &points)?,
             Shape::General(components) => {
-                general::log_joint(level, weights, &self.means, components, &points)?
+                let gaussians = general::at_level(level, weights, &self.means, components)?;
+                let mut log_joint = DMatrix::zeros(points.nrows(), weights.len());
+                gaussians.log_joint_into(points, log_joint.as_view_mut());
+                log_joint
             }
         };
-        softmax_rows(&mut log_joint);
+        responsibilities_in_place(&mut log_joint);
         Ok(log_joint)
     }
 
@@ -203,7 +203,11 @@ impl GaussianMixture {
         match &self.shape {
             Shape::Spherical { std, means } => means.evaluate(level, weights, *std, &points, outputs),
             Shape::General(components) => {
-                general::evaluate(level, weights, &self.means, components, &points, outputs)
+                let gaussians = general::at_level(level, weights, &self.means, components)?;
+                let factors = Factors { shape: None, pulls: DMatrix::zeros(weights.len(), 0) };
+                let none = points.columns(0, 0);
+                NoisedMixture { gaussians, factors }.evaluate(points, none, outputs);
+                Ok(())
             }
         }
     }

@@ -4,12 +4,16 @@ use std::f64::consts::PI;
 
 use nalgebra::{DMatrix, DMatrixView, DVector};
 
-use super::evaluation::{LOWEST_LOGIT, Outputs, ROW_BLOCK, centred_block};
 use crate::error::{Error, Result};
+use crate::kernels::{FARTHEST, exponentials_in_place};
 use crate::process::NoiseLevel;
+use crate::score::mixture::{Outputs, ROW_BLOCK};
 
 /// Components evaluated together; with a block of rows their log-weights fill 256 kB.
 const COMPONENT_BLOCK: usize = 256;
+
+/// A log-weight that stands for zero and is still finite, so that differences of two are no NaN.
+const LOWEST_LOGIT: f64 = -1e300;
 
 /// The means relative to the mixture's mean, laid out for products with blocks of rows.
 ///
@@ -130,12 +134,23 @@ impl SphericalMeans {
                 column.iter_mut().zip(&shrink).for_each(|(sum, shrink)| *sum *= shrink);
             }
             for mut column in logits.column_iter_mut() {
-                column.iter_mut().zip(&peak).for_each(|(logit, peak)| *logit = (*logit - peak).exp());
+                exponentials_in_place(column.as_mut_slice(), &peak);
             }
             sums.gemm(1.0, &logits, &self.augmented.rows(first, components), 1.0);
         }
         (peak, sums)
     }
+}
+
+/// A block of rows minus a common `origin`, with far points pulled in.
+fn centred_block(points: &DMatrixView<'_, f64>, start: usize, origin: impl Fn(usize) -> f64) -> DMatrix<f64> {
+    let rows = ROW_BLOCK.min(points.nrows() - start);
+    let mut block = points.rows(start, rows).into_owned();
+    for (axis, mut column) in block.column_iter_mut().enumerate() {
+        let shift = origin(axis);
+        column.apply(|value| *value = value.clamp(-FARTHEST, FARTHEST) - shift);
+    }
+    block
 }
 
 fn write(

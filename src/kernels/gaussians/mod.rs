@@ -1,0 +1,88 @@
+//! Weighted Gaussians, each in coordinates in which it is standard.
+
+mod few_axes;
+mod many_axes;
+
+use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
+
+pub(crate) use few_axes::{Cell, load_rows};
+pub(crate) use many_axes::ManyAxes;
+
+/// Points farther out than this are evaluated here, which keeps their squares finite.
+pub(crate) const FARTHEST: f64 = 1e100;
+
+/// w N(c, S), with standard coordinates z = W(x − c), WᵀW = S⁻¹.
+///
+/// Linear coordinates lose 10⁻¹⁶ |x|/(narrowest std) to rounding, where the coefficients of the quadratic
+/// form would lose the square of that.
+#[derive(Debug, Clone)]
+pub(crate) struct Gaussian {
+    /// log w − ½ log det 2πS.
+    log_weight: f64,
+    /// c, length m.
+    centre: Vec<f64>,
+    /// W, m × m.
+    whitening: DMatrix<f64>,
+}
+
+impl Gaussian {
+    /// With S = V diag(variances) Vᵀ: coordinate b is that along column b of V, in standard deviations.
+    pub(crate) fn along_axes(
+        log_weight: f64,
+        centre: Vec<f64>,
+        axes: &DMatrix<f64>,
+        variances: &[f64],
+    ) -> Self {
+        let log_normaliser: f64 = variances.iter().map(|v| (std::f64::consts::TAU * v).ln()).sum();
+        let dim = centre.len();
+        let whitening = DMatrix::from_fn(dim, dim, |b, a| axes[(a, b)] / variances[b].sqrt());
+        Self { log_weight: log_weight - 0.5 * log_normaliser, centre, whitening }
+    }
+
+    /// With S = LLᵀ: z = L⁻¹(x − c).
+    pub(crate) fn factored(log_weight: f64, centre: Vec<f64>, factor: &DMatrix<f64>) -> Self {
+        let dim = centre.len();
+        let mut whitening = DMatrix::identity(dim, dim);
+        factor.solve_lower_triangular_mut(&mut whitening);
+        let log_determinant: f64 = factor.diagonal().iter().map(|v| v.ln()).sum();
+        let log_normaliser = log_determinant + 0.5 * dim as f64 * std::f64::consts::TAU.ln();
+        Self { log_weight: log_weight - log_normaliser, centre, whitening }
+    }
+}
+
+/// Gaussians in m dimensions, laid out for few axes or for many.
+#[derive(Debug, Clone)]
+pub(crate) enum Gaussians {
+    One(Vec<Cell<1>>),
+    Two(Vec<Cell<2>>),
+    Three(Vec<Cell<3>>),
+    Four(Vec<Cell<4>>),
+    Five(Vec<Cell<5>>),
+    Many(ManyAxes),
+}
+
+impl Gaussians {
+    pub(crate) fn new(dim: usize, gaussians: Vec<Gaussian>) -> Self {
+        let gaussians = gaussians.into_iter();
+        match dim {
+            1 => Self::One(gaussians.map(Cell::new).collect()),
+            2 => Self::Two(gaussians.map(Cell::new).collect()),
+            3 => Self::Three(gaussians.map(Cell::new).collect()),
+            4 => Self::Four(gaussians.map(Cell::new).collect()),
+            5 => Self::Five(gaussians.map(Cell::new).collect()),
+            _ => Self::Many(ManyAxes::new(dim, gaussians.as_slice())),
+        }
+    }
+
+    /// Writes log wⱼ N(x; cⱼ, Sⱼ) at the rows of `points` (n × m) into `out` (n × k).
+    pub(crate) fn log_joint_into(&self, points: DMatrixView<'_, f64>, out: DMatrixViewMut<'_, f64>) {
+        match self {
+            Self::One(cells) => few_axes::log_joint_into(cells, points, out),
+            Self::Two(cells) => few_axes::log_joint_into(cells, points, out),
+            Self::Three(cells) => few_axes::log_joint_into(cells, points, out),
+            Self::Four(cells) => few_axes::log_joint_into(cells, points, out),
+            Self::Five(cells) => few_axes::log_joint_into(cells, points, out),
+            Self::Many(cells) => cells.log_joint_into(points, out),
+        }
+    }
+}

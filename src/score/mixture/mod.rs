@@ -1,0 +1,153 @@
+//! What mixtures of Gaussian cells share: score, divergence and log-density by way of responsibilities.
+//!
+//! With rⱼ the responsibilities and gⱼ the cells' gradients, the score is ḡ = Σ rⱼ gⱼ and its divergence
+//! Σ rⱼ (|gⱼ − ḡ|² + tr Hⱼ), Hⱼ the cells' Hessians. Gradients come from whitened coordinates z = W(y − c)
+//! and it is deviations from the mean that are squared, so that nothing cancels however far out a point is.
+
+mod few_axes;
+mod many_axes;
+
+use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
+
+use super::cell_mixture::NoisedShape;
+use crate::kernels::{Gaussians, Lanes};
+
+/// Rows evaluated together, so that their coordinates stay in the cache.
+pub(super) const ROW_BLOCK: usize = 128;
+
+/// Where the answers go; what is `None` is not computed.
+pub(super) struct Outputs<'a> {
+    /// n × m, or n × (m + o) with o further directions.
+    pub(super) score: Option<DMatrixViewMut<'a, f64>>,
+    /// Length n.
+    pub(super) divergence: Option<&'a mut [f64]>,
+    /// Length n.
+    pub(super) log_density: Option<&'a mut [f64]>,
+}
+
+impl Outputs<'_> {
+    /// Those of `size` rows from `start` on.
+    pub(super) fn rows(&mut self, start: usize, size: usize) -> Outputs<'_> {
+        Outputs {
+            score: self.score.as_mut().map(|score| score.rows_mut(start, size)),
+            divergence: self.divergence.as_deref_mut().map(|values| &mut values[start..start + size]),
+            log_density: self.log_density.as_deref_mut().map(|values| &mut values[start..start + size]),
+        }
+    }
+}
+
+/// A mixture at one noise level: k cells in m directions.
+pub(super) struct NoisedMixture {
+    pub(super) gaussians: Gaussians,
+    pub(super) factors: Factors,
+}
+
+/// What multiplies the Gaussians.
+pub(super) struct Factors {
+    /// The radial shape of the cells, where they are not Gaussian.
+    pub(super) shape: Option<NoisedShape>,
+    /// Cell j has the factor exp(pullⱼ·e), e the point in o further directions: k × o.
+    pub(super) pulls: DMatrix<f64>,
+}
+
+impl NoisedMixture {
+    /// At the rows of `points` (n × m), which are those of `further` (n × o) in the further directions.
+    pub(super) fn evaluate(
+        &self,
+        points: DMatrixView<'_, f64>,
+        further: DMatrixView<'_, f64>,
+        mut outputs: Outputs<'_>,
+    ) {
+        let outputs = &mut outputs;
+        let rows = Rows { points, further };
+        match &self.gaussians {
+            Gaussians::One(cells) => few_axes::evaluate(cells, &self.factors, &rows, outputs),
+            Gaussians::Two(cells) => few_axes::evaluate(cells, &self.factors, &rows, outputs),
+            Gaussians::Three(cells) => few_axes::evaluate(cells, &self.factors, &rows, outputs),
+            Gaussians::Four(cells) => few_axes::evaluate(cells, &self.factors, &rows, outputs),
+            Gaussians::Five(cells) => few_axes::evaluate(cells, &self.factors, &rows, outputs),
+            Gaussians::Many(cells) => many_axes::evaluate(cells, &self.factors, &rows, outputs),
+        }
+    }
+}
+
+/// The points of one evaluation.
+struct Rows<'a> {
+    points: DMatrixView<'a, f64>,
+    further: DMatrixView<'a, f64>,
+}
+
+impl Factors {
+    /// Adds the logarithm of cell `j`'s radial factor at standard coordinates `z`.
+    #[inline(always)]
+    fn add_log(&self, j: usize, z: &[Lanes], log_joint: &mut Lanes) {
+        if let Some(shape) = &self.shape {
+            *log_joint += shape.log_factor(j, z);
+        }
+    }
+
+    #[inline(always)]
+    fn add_pulls(&self, rows: &Rows<'_>, start: usize, log_joint: &mut [Lanes]) {
+        for (axis, pulls) in self.pulls.column_iter().enumerate() {
+            let e = Lanes::load(rows.further.column(axis).as_slice(), start);
+            for (sum, pull) in log_joint.iter_mut().zip(pulls.iter()) {
+                *sum += e * *pull;
+            }
+        }
+    }
+
+    /// Turns standard coordinates of cell `j` into the gradient of its log-density.
+    #[inline(always)]
+    fn gradient(&self, j: usize, z: &mut [Lanes]) {
+        match &self.shape {
+            Some(shape) => shape.gradient(j, z),
+            None => z.iter_mut().for_each(|z| *z = -*z),
+        }
+    }
+
+    /// tr Hⱼ at standard coordinates `z` of cell `j`, which have squared gradients `precisions`.
+    #[inline(always)]
+    fn trace(&self, j: usize, z: &[Lanes], precisions: &[f64]) -> Lanes {
+        match &self.shape {
+            Some(shape) => shape.trace(j, z, precisions),
+            None => Lanes::splat(-precisions.iter().sum::<f64>()),
+        }
+    }
+
+    /// The part of the score in further direction `axis`, Σ rⱼ pullⱼ.
+    #[inline(always)]
+    fn mean_pull(&self, axis: usize, responsibilities: &[Lanes]) -> Lanes {
+        let pulls = self.pulls.column(axis);
+        responsibilities.iter().zip(pulls.iter()).fold(Lanes::ZERO, |sum, (&r, &pull)| sum + r * pull)
+    }
+
+    /// Writes the score in the further directions behind the `dim` others.
+    #[inline(always)]
+    fn store_pulls(&self, responsibilities: &[Lanes], dim: usize, start: usize, outputs: &mut Outputs<'_>) {
+        if let Some(score) = &mut outputs.score {
+            for axis in 0..self.pulls.ncols() {
+                let mean = self.mean_pull(axis, responsibilities);
+                mean.store(score.column_mut(dim + axis).as_mut_slice(), start);
+            }
+        }
+    }
+
+    /// Σ rⱼ |pullⱼ − mean|².
+    fn pull_spread(&self, responsibilities: &[Lanes]) -> Lanes {
+        let mut spread = Lanes::ZERO;
+        for (axis, pulls) in self.pulls.column_iter().enumerate() {
+            let mean = self.mean_pull(axis, responsibilities);
+            for (&r, &pull) in responsibilities.iter().zip(pulls.iter()) {
+                let deviation = mean - pull;
+                spread += r * (deviation * deviation);
+            }
+        }
+        spread
+    }
+}
+
+/// A squared deviation, finite: where it overflows its responsibility is zero.
+#[inline(always)]
+fn bounded(square: Lanes) -> Lanes {
+    square.min(Lanes::splat(f64::MAX))
+}
