@@ -1,7 +1,7 @@
 use nalgebra::{DMatrix, DVector};
 
 use crate::error::Result;
-use crate::partition::{Annealing, Partition};
+use crate::partition::{Annealing, Partition, WeightedRows};
 
 /// Share of the rows that the annealing sees; the others judge it.
 const TRAINING: f64 = 0.8;
@@ -25,7 +25,8 @@ pub(super) fn estimate_component_std(rows: &DMatrix<f64>, weights: &[f64]) -> Re
         training.clone()
     };
     let held_out_weights = &weights[weights.len() - held_out.nrows()..];
-    let mut annealing = Annealing::new(&training, &weights[..split]);
+    let training = WeightedRows { rows: training, weights: weights[..split].to_vec() };
+    let mut annealing = Annealing::new(&training)?;
     let mut path: Vec<(f64, f64)> = Vec::new();
     let mut best = 0;
     while path.len() < best + PATIENCE + 1 {

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use nalgebra::{DMatrix, DVector, DVectorView, SymmetricEigen};
 
 use super::covariance::least_variance;
-use crate::error::Result;
-use crate::linalg::transposed_product;
+use super::expectation_maximisation::{WeightedRows, covariance, features, for_each_block};
+use crate::error::{Error, Result};
+use crate::kernels::responsibilities_in_place;
+use crate::linalg::add_transposed_product;
 use crate::partition::cells::{MixtureParameters, Partition};
 use crate::partition::voronoi::VoronoiCells;
 
@@ -32,8 +34,9 @@ const SMALLEST_STEP: f64 = 0.35;
 /// of a level: the rows are clean.
 #[derive(Debug, Clone)]
 pub(crate) struct Annealing<'a> {
-    rows: &'a DMatrix<f64>,
-    weights: &'a [f64],
+    data: &'a WeightedRows,
+    /// Σ w.
+    total: f64,
     bandwidth: f64,
     centres: DMatrix<f64>,
     masses: DVector<f64>,
@@ -47,35 +50,30 @@ pub(crate) struct Annealing<'a> {
 }
 
 impl<'a> Annealing<'a> {
-    /// Starts with one cell at the mean and the largest standard deviation of `rows` (n × m) as τ, if not
+    /// Starts with one cell at the mean and the largest standard deviation of the rows (n × m) as τ, if not
     /// that is too small to tell rows apart.
-    pub(crate) fn new(rows: &'a DMatrix<f64>, weights: &'a [f64]) -> Self {
+    pub(crate) fn new(data: &'a WeightedRows) -> Result<Self> {
+        let (n, dim) = data.rows.shape();
         let mean_square = |column: DVectorView<'_, f64>| column.norm_squared() / column.len() as f64;
-        let least_variance = least_variance(rows.column_iter().map(mean_square));
-        let total: f64 = weights.iter().sum();
-        let weighted = DVector::from_column_slice(weights);
-        let mean = DVector::from_iterator(rows.ncols(), rows.column_iter().map(|c| c.dot(&weighted) / total));
-        let centres = DMatrix::from_row_slice(1, rows.ncols(), mean.as_slice());
-        let masses = DVector::from_element(1, 1.0);
-        let light = (2 * rows.ncols()).max(10) as f64 * total / rows.nrows() as f64;
-        let states = BTreeMap::new();
+        let narrowest = least_variance(data.rows.column_iter().map(mean_square)).sqrt();
+        let total: f64 = data.weights.iter().sum();
         let mut start = Self {
-            rows,
-            weights,
-            bandwidth: 0.0,
-            centres,
-            masses,
-            light,
+            data,
+            total,
+            bandwidth: 1.0,
+            centres: DMatrix::zeros(1, dim),
+            masses: DVector::from_element(1, 1.0),
+            light: (2 * dim).max(10) as f64 * total / n as f64,
             lowest: 0.0,
-            narrowest: 0.0,
-            states,
+            narrowest,
+            states: BTreeMap::new(),
         };
-        let (variance, _) = start.widest_direction(0, &DMatrix::from_element(rows.nrows(), 1, 1.0));
-        start.narrowest = least_variance.sqrt();
-        start.bandwidth = variance.sqrt().max(start.narrowest);
+        let covariances = start.expectation_maximisation_step(true)?;
+        let (variance, _) = widest_direction(&covariances[0]);
+        start.bandwidth = variance.max(0.0).sqrt().max(narrowest);
         start.lowest = LOWEST * start.bandwidth;
         start.keep_state();
-        start
+        Ok(start)
     }
 
     /// The last state with `cells` cells, or with the nearest smaller number, after cooling until the
@@ -125,45 +123,63 @@ impl<'a> Annealing<'a> {
     pub(crate) fn cool(&mut self) -> Result<()> {
         self.bandwidth *= RATIO;
         for round in 0..ROUNDS {
-            for _ in 0..STEPS {
-                self.expectation_maximisation_step()?;
+            for _ in 1..STEPS {
+                self.expectation_maximisation_step(false)?;
             }
-            self.merge_and_drop();
+            let covariances = self.expectation_maximisation_step(true)?;
+            let kept = self.merge_and_drop();
             self.keep_state();
-            if round + 1 == ROUNDS || !self.split()? {
+            if round + 1 == ROUNDS || !self.split(&covariances, &kept) {
                 break;
             }
         }
         Ok(())
     }
 
-    fn responsibilities(&self) -> Result<DMatrix<f64>> {
-        self.cells()?.responsibilities(self.bandwidth, self.rows)
-    }
-
-    fn expectation_maximisation_step(&mut self) -> Result<()> {
-        let mut responsibilities = self.responsibilities()?;
-        for mut column in responsibilities.column_iter_mut() {
-            for (r, w) in column.iter_mut().zip(self.weights) {
-                *r *= w;
-            }
-        }
-        let weight = responsibilities.row_sum();
-        let sums = transposed_product(&responsibilities, self.rows);
-        let total = weight.sum();
+    /// Centres and masses after one EM step at fixed variance; and the cells' covariances, where wanted.
+    fn expectation_maximisation_step(&mut self, wants_covariances: bool) -> Result<Vec<DMatrix<f64>>> {
+        let moments = self.moments(wants_covariances)?;
+        let dim = self.centres.ncols();
         for cell in 0..self.masses.len() {
+            let weight = moments[(cell, 0)];
             // A cell that lost all its rows stays where it is until it is dropped.
-            if weight[cell] > 0.0 {
-                self.centres.set_row(cell, &(sums.row(cell) / weight[cell]));
+            if weight > 0.0 {
+                self.centres.set_row(cell, &(moments.row(cell).columns(1, dim) / weight));
             }
-            self.masses[cell] = (weight[cell] / total).max(f64::MIN_POSITIVE);
+            self.masses[cell] = (weight / self.total).max(f64::MIN_POSITIVE);
         }
-        Ok(())
+        let cells = if wants_covariances { self.masses.len() } else { 0 };
+        Ok((0..cells).map(|cell| covariance(moments.as_view(), cell, dim)).collect())
     }
 
-    fn merge_and_drop(&mut self) {
+    /// Σ w r (1, x) of every cell, or Σ w r (1, x, xxᵀ): k × q.
+    fn moments(&self, second: bool) -> Result<DMatrix<f64>> {
+        let cells = self.cells()?;
+        let mut moments: Option<DMatrix<f64>> = None;
+        let mut failed = Ok(());
+        for_each_block(self.data, |rows, weights| {
+            let mut r = DMatrix::zeros(rows.nrows(), self.masses.len());
+            if let Err(error) = cells.log_weights_into(self.bandwidth, rows, r.as_view_mut()) {
+                failed = Err(error);
+                return;
+            }
+            responsibilities_in_place(&mut r);
+            for mut column in r.column_iter_mut() {
+                for (r, w) in column.iter_mut().zip(weights) {
+                    *r *= w;
+                }
+            }
+            let features = features(rows, second);
+            let sums = moments.get_or_insert_with(|| DMatrix::zeros(r.ncols(), features.ncols()));
+            add_transposed_product((&r).into(), (&features).into(), sums);
+        });
+        failed?;
+        moments.ok_or(Error::NoRows)
+    }
+
+    /// Merges cells that met, drops light ones, and returns the indices of those kept.
+    fn merge_and_drop(&mut self) -> Vec<usize> {
         let cells = self.masses.len();
-        let total: f64 = self.weights.iter().sum();
         let mut by_mass: Vec<usize> = (0..cells).collect();
         by_mass.sort_by(|&a, &b| self.masses[b].total_cmp(&self.masses[a]));
         let mut kept: Vec<usize> = Vec::new();
@@ -180,7 +196,9 @@ impl<'a> Annealing<'a> {
                     self.centres.set_row(other, &centre);
                     self.masses[other] = mass;
                 }
-                None if kept.is_empty() || self.masses[cell] * total > 0.5 * self.light => kept.push(cell),
+                None if kept.is_empty() || self.masses[cell] * self.total > 0.5 * self.light => {
+                    kept.push(cell);
+                }
                 None => {}
             }
         }
@@ -188,17 +206,19 @@ impl<'a> Annealing<'a> {
         self.centres = self.centres.select_rows(&kept);
         self.masses = self.masses.select_rows(&kept);
         self.masses /= self.masses.sum();
+        kept
     }
 
-    /// Splits the widest cells, a quarter of all at most; whether any was wide enough.
-    fn split(&mut self) -> Result<bool> {
-        let responsibilities = self.responsibilities()?;
-        let total: f64 = self.weights.iter().sum();
+    /// Splits the widest cells, a quarter of all at most; whether any was wide enough. The covariances are
+    /// those of the cells before some were dropped and others `kept`.
+    fn split(&mut self, covariances: &[DMatrix<f64>], kept: &[usize]) -> bool {
         let variance = self.bandwidth * self.bandwidth;
-        let mut wide: Vec<(usize, f64, DVector<f64>)> = (0..self.masses.len())
-            .filter(|&cell| self.masses[cell] * total > 2.0 * self.light)
-            .map(|cell| {
-                let (largest, direction) = self.widest_direction(cell, &responsibilities);
+        let mut wide: Vec<(usize, f64, DVector<f64>)> = kept
+            .iter()
+            .enumerate()
+            .filter(|(cell, _)| self.masses[*cell] * self.total > 2.0 * self.light)
+            .map(|(cell, &before)| {
+                let (largest, direction) = widest_direction(&covariances[before]);
                 (cell, largest, direction)
             })
             .filter(|(_, largest, _)| *largest > SPLIT * variance)
@@ -216,25 +236,13 @@ impl<'a> Annealing<'a> {
             self.centres.set_row(last, &(centre - offset));
             self.masses = self.masses.clone().insert_row(last, mass);
         }
-        Ok(!wide.is_empty())
+        !wide.is_empty()
     }
+}
 
-    /// Largest eigenvalue of a cell's responsibility-weighted covariance, and its eigenvector.
-    fn widest_direction(&self, cell: usize, responsibilities: &DMatrix<f64>) -> (f64, DVector<f64>) {
-        let r = responsibilities.column(cell);
-        let members: Vec<usize> = (0..self.rows.nrows()).filter(|&i| r[i] > 1e-3).collect();
-        let weight = DVector::from_iterator(members.len(), members.iter().map(|&i| r[i] * self.weights[i]));
-        let mut centred = self.rows.select_rows(&members);
-        for (mut column, c) in centred.column_iter_mut().zip(self.centres.row(cell).iter()) {
-            column.add_scalar_mut(-c);
-        }
-        let mut weighted = centred.clone();
-        for mut column in weighted.column_iter_mut() {
-            column.component_mul_assign(&weight);
-        }
-        let covariance = transposed_product(&weighted, &centred) / weight.sum();
-        let eigen = SymmetricEigen::new(covariance);
-        let largest = eigen.eigenvalues.imax();
-        (eigen.eigenvalues[largest], eigen.eigenvectors.column(largest).into_owned())
-    }
+/// Largest eigenvalue of a covariance, and its eigenvector.
+fn widest_direction(covariance: &DMatrix<f64>) -> (f64, DVector<f64>) {
+    let eigen = SymmetricEigen::new(covariance.clone());
+    let largest = eigen.eigenvalues.imax();
+    (eigen.eigenvalues[largest], eigen.eigenvectors.column(largest).into_owned())
 }

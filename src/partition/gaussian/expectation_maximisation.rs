@@ -81,7 +81,7 @@ impl CellSums {
                 }
                 sums.information[cell] += information;
             }
-            add_transposed_product((&r).into(), (&features(rows)).into(), &mut sums.moments);
+            add_transposed_product((&r).into(), (&features(rows, true)).into(), &mut sums.moments);
         });
         sums
     }
@@ -99,17 +99,8 @@ impl CellSums {
         let information = DVector::from_iterator(alive.len(), alive.iter().map(|&j| self.information[j]));
         let means =
             DMatrix::from_fn(alive.len(), dim, |i, axis| self.moments[(alive[i], 1 + axis)] / weights[i]);
-        let covariances = alive.iter().enumerate().map(|(i, &j)| {
-            let mut covariance = DMatrix::zeros(dim, dim);
-            for (feature, (a, b)) in pairs(dim).enumerate() {
-                let second = self.moments[(j, 1 + dim + feature)] / weights[i];
-                covariance[(a, b)] = second - means[(i, a)] * means[(i, b)];
-                covariance[(b, a)] = covariance[(a, b)];
-            }
-            covariance
-        });
-        let scatter =
-            CellScatter { covariances: covariances.collect(), weights: &weights, information: &information };
+        let covariances = alive.iter().map(|&j| covariance(self.moments.as_view(), j, dim)).collect();
+        let scatter = CellScatter { covariances, weights: &weights, information: &information };
         let covariances = shrink_covariances(scatter, rest, least_variance(self.mean_squares()));
         MixtureParameters { masses: &weights / total, means, covariances }
     }
@@ -141,17 +132,30 @@ fn feature_count(dim: usize) -> usize {
     1 + dim + dim * (dim + 1) / 2
 }
 
+/// The covariance of one cell from its sums of (1, x, xxᵀ).
+pub(super) fn covariance(moments: DMatrixView<'_, f64>, cell: usize, dim: usize) -> DMatrix<f64> {
+    let weight = moments[(cell, 0)];
+    let mean = |axis: usize| moments[(cell, 1 + axis)] / weight;
+    let mut covariance = DMatrix::zeros(dim, dim);
+    for (feature, (a, b)) in pairs(dim).enumerate() {
+        covariance[(a, b)] = moments[(cell, 1 + dim + feature)] / weight - mean(a) * mean(b);
+        covariance[(b, a)] = covariance[(a, b)];
+    }
+    covariance
+}
+
 /// Index pairs a ≤ b.
 fn pairs(dim: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..dim).flat_map(move |a| (a..dim).map(move |b| (a, b)))
 }
 
-/// φ = (1, x, xxᵀ) of every row: n × q.
-fn features(rows: DMatrixView<'_, f64>) -> DMatrix<f64> {
+/// φ = (1, x, xxᵀ) of every row, n × q; or (1, x) where second moments are not wanted.
+pub(super) fn features(rows: DMatrixView<'_, f64>, second: bool) -> DMatrix<f64> {
     let (n, dim) = rows.shape();
-    let mut features = DMatrix::from_element(n, feature_count(dim), 1.0);
+    let count = if second { feature_count(dim) } else { 1 + dim };
+    let mut features = DMatrix::from_element(n, count, 1.0);
     features.columns_mut(1, dim).copy_from(&rows);
-    for (feature, (a, b)) in pairs(dim).enumerate() {
+    for (feature, (a, b)) in pairs(dim).enumerate().take(count - 1 - dim) {
         let mut column = features.column_mut(1 + dim + feature);
         column.copy_from(&rows.column(a));
         column.component_mul_assign(&rows.column(b));
@@ -160,7 +164,7 @@ fn features(rows: DMatrixView<'_, f64>) -> DMatrix<f64> {
 }
 
 /// Calls `visit` with the rows and the weights of every block.
-fn for_each_block(data: &WeightedRows, mut visit: impl FnMut(DMatrixView<'_, f64>, &[f64])) {
+pub(super) fn for_each_block(data: &WeightedRows, mut visit: impl FnMut(DMatrixView<'_, f64>, &[f64])) {
     for start in (0..data.rows.nrows()).step_by(BLOCK) {
         let size = BLOCK.min(data.rows.nrows() - start);
         visit(data.rows.rows(start, size), &data.weights[start..start + size]);

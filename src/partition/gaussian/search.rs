@@ -190,14 +190,10 @@ pub(super) fn find_cells(sample: &FoldedSample) -> Result<CrossFittedMixture> {
     }
     let parts: Vec<(WeightedRows, WeightedRows)> =
         (0..sample.n_folds).map(|fold| (sample.training(fold), sample.part(fold, true))).collect();
-    let mut folds: Vec<Fold<'_>> = parts
-        .iter()
-        .map(|(training, held_out)| Fold {
-            training,
-            held_out,
-            annealing: Annealing::new(&training.rows, &training.weights),
-        })
-        .collect();
+    let mut folds: Vec<Fold<'_>> = Vec::with_capacity(parts.len());
+    for (training, held_out) in &parts {
+        folds.push(Fold { training, held_out, annealing: Annealing::new(training)? });
+    }
     let weights: Vec<f64> = parts.iter().flat_map(|(_, held_out)| held_out.weights.clone()).collect();
     let mut candidates = candidates(&mut folds, &weights, sample)?;
     let chosen = choose(&mut candidates, &mut folds, &weights, sample.rest);
