@@ -13,7 +13,7 @@ use crate::partition::cells::MixtureParameters;
 /// EM steps for every number of cells tried, and in every round of polishing.
 const STEPS: usize = 4;
 /// EM steps at most.
-const MOST_STEPS: usize = 40;
+const MOST_STEPS: usize = 12;
 /// Numbers of cells without a better held-out likelihood after which the search ends.
 const PATIENCE: usize = 2;
 /// Numbers of cells up to this are tried in any case: merging mends what smaller ones missed.
