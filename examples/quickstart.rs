@@ -9,7 +9,7 @@ use std::error::Error;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use gmix_diffusion::rand::{SeedableRng, rngs::StdRng};
+use gmix_diffusion::rand::{RngExt, SeedableRng, rngs::StdRng};
 use gmix_diffusion::{DiffusionLearner, FitObserver, FitReport, LevelReport, NoiseLevels};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -19,8 +19,10 @@ use support::table::Table;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/old_faithful.csv");
-    let eruptions = Table::read(&data)?;
+    let mut eruptions = Table::read(&data)?;
     let mut rng = StdRng::seed_from_u64(1);
+    // Waits were noted in whole minutes: each was somewhere within the minute.
+    eruptions.rows.column_mut(1).apply(|wait| *wait += rng.random::<f64>() - 0.5);
 
     let model = DiffusionLearner::new().fit_observed(&eruptions.rows, &mut rng, &mut Progress::new()?)?;
     print!("{}", model.report());

@@ -142,6 +142,9 @@ pub enum Error {
         /// Levels planned.
         levels: usize,
     },
+    /// A model that is known by its score alone was asked for exact draws.
+    #[error("the model has a score but no exact draws: sample it by a reverse diffusion, such as `Ddpm`")]
+    NoExactDraws,
     /// A user's implementation failed a checker of `check`.
     #[error("{property}: row {row}: expected {expected}, found {found} (tolerance {tolerance})")]
     CheckFailed {

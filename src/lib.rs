@@ -71,7 +71,7 @@
 //! | noise levels | [`NoiseSchedule`] | [`Geometric`], [`VarianceExploding`], [`Karras`], [`LinearBeta`], [`CosineBeta`], [`OrnsteinUhlenbeck`], a list of [`NoiseLevels`] |
 //! | cells | [`Partitioner`], [`Partition`] | [`GaussianPartitioner`], [`VoronoiPartitioner`], [`SingleCell`] |
 //! | regression | | [`PolynomialRegression`] |
-//! | sampler | [`Sampler`] | [`Ddpm`], [`ProbabilityFlow`], [`PredictorCorrector`] |
+//! | sampler | [`Sampler`] | [`Ddpm`], [`ProbabilityFlow`], [`PredictorCorrector`], [`ExactSampler`] |
 //! | score | [`ScoreModel`] | [`PiecewisePolynomialScore`], [`GaussianMixture`], the laws of [`reference`] |
 //!
 //! Named algorithms are compositions:
@@ -84,6 +84,7 @@
 //! | one polynomial a level | `.with_partitioner(`[`SingleCell`]`)` |
 //! | DDPM (Ho, Jain, Abbeel 2020) | [`LinearBeta`] with [`Ddpm::textbook`], for any [`ScoreModel`] |
 //! | probability flow, DDIM (Song et al. 2021) | [`ProbabilityFlow`], for any [`ScoreModel`] |
+//! | draws of a closed form, without a diffusion | [`ExactSampler`], for any [`ScoreModel`] that has it |
 //! | density of a diffusion model (Song et al. 2021) | [`log_density`], for any [`DifferentiableScore`] |
 //! | empirical score, kernel density | [`GaussianMixture::kernel`] with any [`Sampler`] |
 //!
@@ -95,7 +96,7 @@
 //! |---|---|---|---|---|
 //! | [`GaussianMixture`] | closed form | closed form | closed form | exact |
 //! | [`Sphere`], [`Segment`], [`Ball`], [`Curve`], [`MixtureOfLaws`] of [`reference`] | closed form or quadrature | likewise | likewise | exact |
-//! | [`PiecewisePolynomialScore`] | learned, within the fitted levels | closed form; none at the faces of hard cells | [`log_density`] | any [`Sampler`] |
+//! | [`PiecewisePolynomialScore`] | learned, within the fitted levels | closed form; none at the faces of hard cells | [`log_density`] | any [`Sampler`]; exact where no polynomials correct the cells |
 //! | [`DiffusionModel`] | in the units of the data: clean rows always, noised ones where all columns share a scale | where all columns share a scale | [`DiffusionModel::log_density`], of X | its [`Sampler`] |
 //! | [`NumericalDivergence`] of a model M | M's | central differences | [`log_density`] | any [`Sampler`] |
 //! | a [`ScoreModel`] of your own | yours; the denoiser follows | wrap it in [`NumericalDivergence`] | [`log_density`], once wrapped | any [`Sampler`] |
@@ -172,7 +173,7 @@ pub use process::{
     OrnsteinUhlenbeck, VarianceExploding,
 };
 pub use regression::{PolynomialRegression, RegressionTarget};
-pub use sampler::{Ddpm, PredictorCorrector, ProbabilityFlow, Sampler};
+pub use sampler::{Ddpm, ExactSampler, PredictorCorrector, ProbabilityFlow, Sampler};
 pub use score::{
     DifferentiableScore, GaussianLaw, GaussianMixture, LogDensity, NumericalDivergence,
     PiecewisePolynomialScore, ScoreModel,

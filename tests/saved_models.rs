@@ -5,8 +5,9 @@ use gmix_diffusion::nalgebra::{DMatrix, DMatrixViewMut};
 use gmix_diffusion::rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 use gmix_diffusion::rand_distr::{Distribution, StandardNormal};
 use gmix_diffusion::{
-    Ddpm, DiffusionLearner, DiffusionModel, FitWarning, NoiseLevel, NoiseLevels, PolynomialRegression,
-    PredictorCorrector, ProbabilityFlow, Result, Sampler, ScoreModel, SingleCell, VoronoiPartitioner,
+    Ddpm, DiffusionLearner, DiffusionModel, ExactSampler, FitWarning, NoiseLevel, NoiseLevels,
+    PolynomialRegression, PredictorCorrector, ProbabilityFlow, Result, Sampler, ScoreModel, SingleCell,
+    VoronoiPartitioner,
 };
 use serde_json::{Value, json};
 
@@ -166,6 +167,7 @@ fn every_sampler_comes_back_with_its_settings() {
         Box::new(ProbabilityFlow::new().with_given_levels()),
         Box::new(PredictorCorrector::new().with_steps(7).with_corrections(3).with_step_size(0.23)),
         Box::new(PredictorCorrector::new().with_given_levels()),
+        Box::new(ExactSampler),
         // An error when sampling, before and after.
         Box::new(Ddpm::new().with_steps(0)),
     ];

@@ -32,6 +32,7 @@ fn parts_are_comparable_values() {
     comparable::<LocalFrame>();
     comparable::<Ddpm>();
     comparable::<ProbabilityFlow>();
+    comparable::<ExactSampler>();
     comparable::<PredictorCorrector>();
     value::<SingleCell>();
     value::<GaussianCells>();

@@ -156,6 +156,7 @@ impl Fit {
         let (geometry, found) = Geometry::new(moments, self.seed, given_std, partitioner, warnings)?;
         self.report.dim = geometry.covariance.nrows();
         self.report.active_dim = geometry.active_dim();
+        self.report.working_unit = geometry.units.uniform_scale();
         let sample = &geometry.subsample;
         let complete = sample.stands_for <= sample.rows.nrows() as u64;
         let geometry = Arc::new(geometry);

@@ -241,6 +241,13 @@ impl ScoreModel for DiffusionModel {
             }),
         })
     }
+
+    fn exact_sample_into(&self, rng: &mut dyn Rng, mut rows: DMatrixViewMut<'_, f64>) -> Result<()> {
+        let mut working = DMatrix::zeros(rows.nrows(), rows.ncols());
+        self.score.exact_sample_into(rng, working.as_view_mut())?;
+        rows.copy_from(&self.units.to_data(&working));
+        Ok(())
+    }
 }
 
 impl DifferentiableScore for DiffusionModel {

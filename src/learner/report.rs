@@ -17,6 +17,8 @@ pub struct FitReport {
     pub active_dim: usize,
     /// σ₀ in working units, as given or as estimated.
     pub component_std: f64,
+    /// The data's units in one working unit, where all columns share one scale.
+    pub working_unit: Option<f64>,
     /// Every number of cells that was tried, where the partitioner searched for one.
     pub cell_path: Vec<TriedCells>,
     /// The radial shape that all cells share, where held-out rows gave evidence of one: β of the factor
@@ -71,7 +73,10 @@ impl fmt::Display for FitReport {
             "{} rows × {} columns, {} active directions, {} passes over the rows",
             self.n_rows, self.dim, self.active_dim, self.passes
         )?;
-        writeln!(f, "component std {:.4}; it and the bandwidths are in working units", self.component_std)?;
+        let unit = self.working_unit.unwrap_or(1.0);
+        let units = if self.working_unit.is_some() { "the data's" } else { "working" };
+        let component_std = significant(self.component_std * unit);
+        writeln!(f, "component std {component_std}; it and the bandwidths are in {units} units")?;
         if !self.cell_path.is_empty() {
             writeln!(
                 f,
@@ -97,9 +102,9 @@ impl fmt::Display for FitReport {
             let loss = |loss: Option<f64>| loss.map_or_else(|| "-".to_owned(), |loss| format!("{loss:.5}"));
             writeln!(
                 f,
-                "{:5}  {:9.4}  {:5}  {:>6}  {:>13}  {:>11}",
+                "{:5}  {:>9}  {:5}  {:>6}  {:>13}  {:>11}",
                 level.index + 1,
-                level.bandwidth,
+                significant(level.bandwidth * unit),
                 level.n_cells,
                 degree,
                 loss(level.held_out_loss),
@@ -110,5 +115,38 @@ impl fmt::Display for FitReport {
             writeln!(f, "warning: {warning}")?;
         }
         Ok(())
+    }
+}
+
+/// A length to four significant digits, whatever its units.
+fn significant(length: f64) -> String {
+    let magnitude = if length > 0.0 { length.log10().floor() } else { 0.0 };
+    if (-3.0..=5.0).contains(&magnitude) {
+        format!("{length:.*}", (3.0 - magnitude).max(0.0) as usize)
+    } else {
+        format!("{length:.3e}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_show_four_digits_in_any_units() {
+        let shown = [0.0, 0.0012345, 0.5, 6.92, 43.21098, 123456.0, 1.5e7, 2e-9].map(significant);
+        assert_eq!(shown, ["0.000", "0.001234", "0.5000", "6.920", "43.21", "123456", "1.500e7", "2.000e-9"]);
+    }
+
+    #[test]
+    fn a_report_speaks_in_the_data_s_units_where_columns_share_one() {
+        let report = FitReport { component_std: 0.25, ..FitReport::default() };
+        assert!(
+            report.to_string().contains("component std 0.2500; it and the bandwidths are in working units")
+        );
+        let report = FitReport { working_unit: Some(100.0), ..report };
+        assert!(
+            report.to_string().contains("component std 25.00; it and the bandwidths are in the data's units")
+        );
     }
 }

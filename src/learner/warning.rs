@@ -36,16 +36,16 @@ pub enum FitWarning {
     },
     /// The quietest level still blurs the data.
     QuietestAboveComponent {
-        /// Bandwidth of that level.
+        /// Bandwidth of that level, in working units.
         bandwidth: f64,
-        /// σ₀.
+        /// σ₀, in working units.
         component_std: f64,
     },
     /// The given component std is larger than the smallest spread of the data.
     ComponentStdTooLarge {
         /// σ₀, in working units.
         component_std: f64,
-        /// Smallest standard deviation over all directions.
+        /// Smallest standard deviation over all directions, in working units.
         smallest_std: f64,
     },
     /// Values far outside what a Gaussian of the data's spread would show.
@@ -91,11 +91,13 @@ impl fmt::Display for FitWarning {
             ),
             Self::QuietestAboveComponent { bandwidth, component_std } => write!(
                 f,
-                "the quietest level blurs the data to {bandwidth:.4}, above the component std {component_std:.4}"
+                "the quietest level still blurs the data: the component std is {:.2} of its bandwidth",
+                component_std / bandwidth
             ),
             Self::ComponentStdTooLarge { component_std, smallest_std } => write!(
                 f,
-                "component std {component_std:.4} is larger than the data's smallest standard deviation, {smallest_std:.4}"
+                "the data's smallest standard deviation is only {:.3} of the component std",
+                smallest_std / component_std
             ),
             Self::HeavyTails { farthest } => {
                 write!(f, "a row lies {farthest:.1} standard deviations from the mean: heavy tails")

@@ -1,4 +1,5 @@
-use super::schedule::{counted, positive};
+use super::noise_range::NoiseRange;
+use super::schedule::positive;
 use super::{DataScale, NoiseLevels, NoiseSchedule};
 use crate::error::Result;
 
@@ -29,15 +30,13 @@ use crate::error::Result;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Karras {
     rho: f64,
-    noisiest: Option<f64>,
-    quietest: Option<f64>,
-    n_levels: usize,
+    range: NoiseRange,
 }
 
 impl Karras {
     /// The schedule with its defaults.
     pub fn new() -> Self {
-        Self { rho: 7.0, noisiest: None, quietest: None, n_levels: 40 }
+        Self { rho: 7.0, range: NoiseRange::of_levels(40) }
     }
 
     /// Sets ρ, positive; 1 gives equal steps in s, a large ρ steps that are nearly geometric;
@@ -49,20 +48,20 @@ impl Karras {
 
     /// Sets the noise s of the first level, in the units of the data; default 160 `data_std`.
     pub fn with_noisiest(mut self, noise: f64) -> Self {
-        self.noisiest = Some(noise);
+        self.range.noisiest = Some(noise);
         self
     }
 
     /// Sets the noise s of the last level before the clean one, in the units of the data; default
     /// 0.004 `data_std`.
     pub fn with_quietest(mut self, noise: f64) -> Self {
-        self.quietest = Some(noise);
+        self.range.quietest = Some(noise);
         self
     }
 
     /// Sets the number of levels, at least 2, the clean one not counted; default 40.
     pub fn with_levels(mut self, n_levels: usize) -> Self {
-        self.n_levels = n_levels;
+        self.range.n_levels = n_levels;
         self
     }
 }
@@ -81,14 +80,11 @@ impl NoiseSchedule for Karras {
     fn levels(&self, scale: DataScale) -> Result<NoiseLevels> {
         let scale = scale.checked()?;
         let rho = positive("rho", self.rho)?;
-        let noisiest = self.noisiest.unwrap_or(160.0 * scale.data_std);
-        let quietest = self.quietest.unwrap_or(0.004 * scale.data_std);
-        let first = positive("noise of the first level", noisiest)?.powf(rho.recip());
-        let last = positive("noise of the last level", quietest)?.powf(rho.recip());
-        let n_steps = (counted("number of levels", self.n_levels, 2)? - 1) as f64;
-        let noises =
-            (0..self.n_levels).map(|step| (first + step as f64 / n_steps * (last - first)).powf(rho));
+        let between = |first: f64, last: f64, share: f64| {
+            let (first, last) = (first.powf(rho.recip()), last.powf(rho.recip()));
+            (first + share * (last - first)).powf(rho)
+        };
         let clean = (scale.component_std > 0.0).then_some(0.0);
-        NoiseLevels::variance_exploding(noises.chain(clean))
+        self.range.levels(160.0 * scale.data_std, 0.004 * scale.data_std, between, clean)
     }
 }

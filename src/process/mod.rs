@@ -4,6 +4,7 @@ mod beta;
 mod geometric;
 mod karras;
 mod level;
+mod noise_range;
 mod ornstein_uhlenbeck;
 mod resample;
 mod schedule;

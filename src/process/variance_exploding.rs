@@ -1,4 +1,5 @@
-use super::schedule::{NOISIEST_IN_DATA_STD, QUIETEST_IN_DATA_STD, counted, positive};
+use super::noise_range::NoiseRange;
+use super::schedule::{NOISIEST_IN_DATA_STD, QUIETEST_IN_DATA_STD};
 use super::{DataScale, NoiseLevels, NoiseSchedule};
 use crate::error::Result;
 
@@ -26,33 +27,31 @@ use crate::error::Result;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VarianceExploding {
-    noisiest: Option<f64>,
-    quietest: Option<f64>,
-    n_levels: usize,
+    range: NoiseRange,
 }
 
 impl VarianceExploding {
     /// The schedule with its defaults.
     pub fn new() -> Self {
-        Self { noisiest: None, quietest: None, n_levels: 50 }
+        Self { range: NoiseRange::of_levels(50) }
     }
 
     /// Sets the noise s of the first level, in the units of the data; default 4 `data_std`.
     pub fn with_noisiest(mut self, noise: f64) -> Self {
-        self.noisiest = Some(noise);
+        self.range.noisiest = Some(noise);
         self
     }
 
     /// Sets the noise s of the last level, in the units of the data; default 0.1 σ₀ when it is
     /// known, 0.01 `data_std` when it is not.
     pub fn with_quietest(mut self, noise: f64) -> Self {
-        self.quietest = Some(noise);
+        self.range.quietest = Some(noise);
         self
     }
 
     /// Sets the number of levels, at least 2; default 50.
     pub fn with_levels(mut self, n_levels: usize) -> Self {
-        self.n_levels = n_levels;
+        self.range.n_levels = n_levels;
         self
     }
 }
@@ -70,18 +69,12 @@ impl NoiseSchedule for VarianceExploding {
     /// first noise that is not above the last.
     fn levels(&self, scale: DataScale) -> Result<NoiseLevels> {
         let DataScale { component_std, data_std } = scale.checked()?;
-        let default = if component_std > 0.0 {
+        let quietest = if component_std > 0.0 {
             0.1 * component_std.min(data_std)
         } else {
             QUIETEST_IN_DATA_STD * data_std
         };
-        let first = self.noisiest.unwrap_or(NOISIEST_IN_DATA_STD * data_std);
-        let last = self.quietest.unwrap_or(default);
-        positive("noise of the first level", first)?;
-        positive("noise of the last level", last)?;
-        let n_steps = (counted("number of levels", self.n_levels, 2)? - 1) as f64;
-        NoiseLevels::variance_exploding(
-            (0..self.n_levels).map(|step| first * (last / first).powf(step as f64 / n_steps)),
-        )
+        let between = |first: f64, last: f64, share: f64| first * (last / first).powf(share);
+        self.range.levels(NOISIEST_IN_DATA_STD * data_std, quietest, between, None)
     }
 }

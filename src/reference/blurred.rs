@@ -126,6 +126,15 @@ macro_rules! blurred_law {
             fn start(&self, level: $crate::NoiseLevel) -> $crate::Result<$crate::GaussianLaw> {
                 Ok($crate::reference::blurred::start(self, level))
             }
+
+            fn exact_sample_into(
+                &self,
+                rng: &mut dyn rand::Rng,
+                rows: nalgebra::DMatrixViewMut<'_, f64>,
+            ) -> $crate::Result<()> {
+                $crate::score::draw_rows_into(self, rng, rows);
+                Ok(())
+            }
         }
 
         impl crate::score::DifferentiableScore for $law {

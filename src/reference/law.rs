@@ -4,7 +4,7 @@ use nalgebra::{DMatrix, DVector};
 use rand::Rng;
 use rand_distr::Distribution;
 
-use crate::score::LogDensity;
+use crate::score::{LogDensity, draw_rows_into};
 
 /// A law with exact density, exact score and a generator, as one trait that can be boxed.
 ///
@@ -32,9 +32,7 @@ pub trait Law: LogDensity + Debug {
 impl<T: LogDensity + Debug + Distribution<DVector<f64>>> Law for T {
     fn draw(&self, n: usize, rng: &mut dyn Rng) -> DMatrix<f64> {
         let mut rows = DMatrix::zeros(n, self.dim());
-        for mut row in rows.row_iter_mut() {
-            row.tr_copy_from(&self.sample(rng));
-        }
+        draw_rows_into(self, rng, rows.as_view_mut());
         rows
     }
 }

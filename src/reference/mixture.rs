@@ -9,7 +9,7 @@ use super::law::Law;
 use super::quadrature::normalise;
 use crate::error::{Error, Result};
 use crate::process::NoiseLevel;
-use crate::score::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel};
+use crate::score::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel, draw_rows_into};
 
 /// Rows evaluated together, so that the scores of all parts stay in cache.
 const BLOCK: usize = 128;
@@ -149,6 +149,11 @@ impl ScoreModel for MixtureOfLaws {
             sum + (&part.covariance + &offset * offset.transpose()) * *weight
         });
         Ok(GaussianLaw { mean, covariance })
+    }
+
+    fn exact_sample_into(&self, rng: &mut dyn Rng, rows: DMatrixViewMut<'_, f64>) -> Result<()> {
+        draw_rows_into(self, rng, rows);
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Reverse diffusion: new rows from a score model and a list of noise levels.
 
 mod ddpm;
+mod exact;
 mod path;
 mod predictor_corrector;
 mod probability_flow;
@@ -12,6 +13,7 @@ mod traits;
 pub(crate) use path::Steps;
 
 pub use ddpm::Ddpm;
+pub use exact::ExactSampler;
 pub use predictor_corrector::PredictorCorrector;
 pub use probability_flow::ProbabilityFlow;
 pub use traits::Sampler;

@@ -141,7 +141,7 @@ impl SavedModel {
         let scores = load_scores(self.scores, &levels, self.component_std, &partitions)?;
         let cells = partition(&partitions, self.cells)?;
 
-        let report = FitReport::from(self.report);
+        let report = FitReport { working_unit: units.uniform_scale(), ..self.report.into() };
         check_report(&report, &levels, (dim, active_dim), self.component_std, &scores)?;
         let score =
             PiecewisePolynomialScore::new(subspace, covariance, self.component_std, levels, base, scores);

@@ -128,6 +128,7 @@ impl From<&FitReport> for SavedReport {
     }
 }
 
+/// Without the working unit, which the model's units say.
 impl From<SavedReport> for FitReport {
     fn from(saved: SavedReport) -> Self {
         Self {
@@ -137,6 +138,7 @@ impl From<SavedReport> for FitReport {
             active_dim: saved.active_dim,
             component_std: saved.component_std,
             radial_shape: saved.radial_shape.map(|beta| beta.0),
+            working_unit: None,
             cell_path: saved.cell_path.into_iter().map(|tried| tried.0).collect(),
             passes: saved.passes,
             warnings: saved.warnings.into_iter().map(|warning| warning.0).collect(),

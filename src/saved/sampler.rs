@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::check::{invalid, require};
 use super::part_name::part_name;
 use crate::error::Result;
-use crate::sampler::{Ddpm, PredictorCorrector, ProbabilityFlow, Sampler, Steps};
+use crate::sampler::{Ddpm, ExactSampler, PredictorCorrector, ProbabilityFlow, Sampler, Steps};
 
 /// A sampler of more steps, or of more corrections a step, would not end.
 const MOST_STEPS: usize = 1_000_000;
@@ -19,6 +19,7 @@ pub(super) enum SavedSampler {
     Ddpm { steps: SavedSteps, textbook: bool },
     ProbabilityFlow { steps: SavedSteps },
     PredictorCorrector { steps: SavedSteps, corrections: usize, step_size: f64 },
+    Exact,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -42,6 +43,8 @@ impl SavedSampler {
             Ok(Self::ProbabilityFlow { steps: steps.into() })
         } else if let Some(&PredictorCorrector { steps, corrections, step_size }) = any.downcast_ref() {
             Ok(Self::PredictorCorrector { steps: steps.into(), corrections, step_size })
+        } else if any.is::<ExactSampler>() {
+            Ok(Self::Exact)
         } else {
             let name = part_name(&sampler);
             Err(invalid(format_args!("sampler `{name}` is not this crate's own and cannot be saved")))
@@ -58,6 +61,7 @@ impl SavedSampler {
                 require(step_size.is_finite(), "the corrector's step size is not finite")?;
                 Arc::new(PredictorCorrector { steps: steps.load()?, corrections, step_size })
             }
+            Self::Exact => Arc::new(ExactSampler),
         })
     }
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use nalgebra::{DMatrixView, DMatrixViewMut};
+use rand::Rng;
 
 use super::model::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel};
 use crate::error::Result;
@@ -26,6 +27,9 @@ macro_rules! forward {
             }
             fn start(&self, level: NoiseLevel) -> Result<GaussianLaw> {
                 (**self).start(level)
+            }
+            fn exact_sample_into(&self, rng: &mut dyn Rng, rows: DMatrixViewMut<'_, f64>) -> Result<()> {
+                (**self).exact_sample_into(rng, rows)
             }
         }
 

@@ -2,6 +2,7 @@
 
 mod cell_mixture;
 mod centre;
+mod draws;
 mod forward;
 mod gaussian_mixture;
 mod level_score;
@@ -13,6 +14,7 @@ mod start;
 
 pub(crate) use cell_mixture::{CellMixture, Embedding, RadialShape};
 pub(crate) use centre::{centres_and_divergence_into, centres_into};
+pub(crate) use draws::draw_rows_into;
 pub use gaussian_mixture::GaussianMixture;
 pub(crate) use model::check_columns;
 pub use model::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel};

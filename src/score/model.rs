@@ -1,4 +1,5 @@
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
+use rand::Rng;
 
 use crate::error::{Error, Result};
 use crate::process::NoiseLevel;
@@ -120,6 +121,17 @@ pub trait ScoreModel: Send + Sync {
     /// which is nearly Gaussian at this level.
     fn start(&self, level: NoiseLevel) -> Result<GaussianLaw> {
         super::start::probe(self, level)
+    }
+
+    /// Fills the rows of `rows` (n × d) with independent draws of X, from the one stream `rng`, where
+    /// the model is a law that can be drawn from directly. [`ExactSampler`](crate::ExactSampler) is how
+    /// to ask for them.
+    ///
+    /// # Errors
+    /// [`Error::NoExactDraws`], always by default: a score alone has none.
+    fn exact_sample_into(&self, rng: &mut dyn Rng, rows: DMatrixViewMut<'_, f64>) -> Result<()> {
+        let _ = (rng, rows);
+        Err(Error::NoExactDraws)
     }
 }
 

@@ -1,4 +1,5 @@
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
+use rand::Rng;
 
 use super::model::{DifferentiableScore, GaussianLaw, ScoreModel};
 use crate::error::Result;
@@ -81,6 +82,10 @@ impl<M: ScoreModel> ScoreModel for NumericalDivergence<M> {
 
     fn start(&self, level: NoiseLevel) -> Result<GaussianLaw> {
         self.0.start(level)
+    }
+
+    fn exact_sample_into(&self, rng: &mut dyn Rng, rows: DMatrixViewMut<'_, f64>) -> Result<()> {
+        self.0.exact_sample_into(rng, rows)
     }
 }
 

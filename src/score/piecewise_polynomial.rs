@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
+use rand::Rng;
 
 use super::cell_mixture::CellMixture;
 use super::gaussian_mixture::GaussianMixture;
@@ -230,6 +231,14 @@ impl ScoreModel for PiecewisePolynomialScore {
             covariance[(i, i)] += noise * noise;
         }
         Ok(GaussianLaw { mean: &self.subspace.mean * signal, covariance })
+    }
+
+    /// Where no polynomials correct the base, which is a law in closed form then.
+    fn exact_sample_into(&self, rng: &mut dyn Rng, rows: DMatrixViewMut<'_, f64>) -> Result<()> {
+        match &self.base {
+            Some(base) if !self.is_corrected() => base.exact_sample_into(rng, rows),
+            _ => Err(Error::NoExactDraws),
+        }
     }
 }
 

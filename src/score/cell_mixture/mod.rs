@@ -1,10 +1,13 @@
 //! The base of a fitted score: a mixture of cells in the active subspace, closed form at every level.
 
+mod radius;
+mod sampling;
 mod shape;
 #[cfg(test)]
 mod tests;
 
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
+use rand::Rng;
 
 pub(super) use shape::NoisedShape;
 pub(crate) use shape::RadialShape;
@@ -226,6 +229,10 @@ impl ScoreModel for CellMixture {
             covariance[(i, i)] += s * s;
         }
         Ok(GaussianLaw { mean: mean * a, covariance: (&covariance + covariance.transpose()) * 0.5 })
+    }
+
+    fn exact_sample_into(&self, rng: &mut dyn Rng, rows: DMatrixViewMut<'_, f64>) -> Result<()> {
+        self.draw_into(rng, rows)
     }
 }
 

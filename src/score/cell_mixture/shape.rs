@@ -3,7 +3,7 @@
 use crate::kernels::Lanes;
 
 /// Weight of the plain Gaussian beside the squared polynomial: keeps the density positive everywhere.
-const GAUSSIAN_SHARE: f64 = 1e-3;
+pub(super) const GAUSSIAN_SHARE: f64 = 1e-3;
 /// The factor of coordinates farther out than this is that of here, which keeps squares finite.
 const FARTHEST: f64 = 1e70;
 

@@ -1,4 +1,6 @@
 use nalgebra::{DMatrix, DVector};
+use rand::SeedableRng;
+use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::*;
 use crate::check::{check_divergence, check_log_density, check_score_model};
@@ -106,5 +108,38 @@ fn noise_convolves_and_the_covariance_is_kept() {
             let found = cells.log_density(level, &DMatrix::from_element(1, 1, y)).unwrap()[0];
             approx::assert_relative_eq!(found, expected.ln(), epsilon = 1e-8);
         }
+    }
+}
+
+/// At 4.5 standard errors each (7e-6, two-sided): mean and covariance, and the identity
+/// E(|∇ log p|² + Δ log p) = 0, which holds for the law of the score alone.
+#[test]
+fn exact_draws_follow_the_density() {
+    const N: usize = 20_000;
+    let within = |values: &DVector<f64>, expected: f64| {
+        let error = (values.variance() / N as f64).sqrt();
+        assert!((values.mean() - expected).abs() < 4.5 * error, "{} {expected} {error}", values.mean());
+    };
+    let offsets = DMatrix::from_column_slice(2, 1, &[0.4, -0.2]);
+    for (seed, beta) in [-0.6, 0.0, 0.3].into_iter().enumerate() {
+        let shape = RadialShape::new(beta);
+        let cells = CellMixture::new(&parameters(), shape, embedding(offsets.clone())).unwrap();
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed as u64);
+        let mut rows = DMatrix::zeros(N, 3);
+        cells.exact_sample_into(&mut rng, rows.as_view_mut()).unwrap();
+        let law = cells.start(NoiseLevel::CLEAN).unwrap();
+        for i in 0..3 {
+            let deviations = rows.column(i).add_scalar(-law.mean[i]);
+            within(&deviations, 0.0);
+            for j in 0..=i {
+                let products = deviations.zip_map(&rows.column(j), |x, y| x * (y - law.mean[j]));
+                within(&products, law.covariance[(i, j)]);
+            }
+        }
+        let (mut score, mut divergence) = (DMatrix::zeros(N, 3), vec![0.0; N]);
+        let (points, out) = (rows.as_view(), score.as_view_mut());
+        cells.score_and_divergence_into(NoiseLevel::CLEAN, points, out, &mut divergence).unwrap();
+        let sum = |(row, laplacian): (usize, &f64)| score.row(row).norm_squared() + laplacian;
+        within(&DVector::from_iterator(N, divergence.iter().enumerate().map(sum)), 0.0);
     }
 }

@@ -47,6 +47,14 @@ impl Component {
         Ok(Self { covariance, eigenvalues, eigenvectors })
     }
 
+    /// Standard normal rows as rows of N(0, S), n × d.
+    pub(in crate::score) fn spread(&self, mut standard: DMatrix<f64>) -> DMatrix<f64> {
+        for (mut column, value) in standard.column_iter_mut().zip(self.eigenvalues.iter()) {
+            column *= value.sqrt();
+        }
+        standard * self.eigenvectors.transpose()
+    }
+
     /// The variance of a spherical covariance v I, if it is one.
     pub(in crate::score) fn spherical_variance(covariance: &DMatrix<f64>) -> Option<f64> {
         let variance = *covariance.get((0, 0))?;

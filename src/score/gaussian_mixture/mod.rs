@@ -14,6 +14,7 @@ use rand_distr::{Distribution, StandardNormal};
 
 use self::component::check_shape;
 use self::spherical::SphericalMeans;
+use super::draws::{rows_by_component, standard_normals};
 use super::mixture::{Factors, NoisedMixture, Outputs};
 use super::model::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel, check_columns};
 use crate::error::{Error, Result};
@@ -259,6 +260,23 @@ impl ScoreModel for GaussianMixture {
         covariance *= signal * signal;
         covariance += DMatrix::from_diagonal_element(dim, dim, level.noise().powi(2));
         Ok(GaussianLaw { mean: mean * signal, covariance })
+    }
+
+    fn exact_sample_into(&self, rng: &mut dyn Rng, mut rows: DMatrixViewMut<'_, f64>) -> Result<()> {
+        let members = rows_by_component(self.weights.as_slice(), rows.nrows(), rng);
+        for (index, members) in members.iter().enumerate().filter(|(_, members)| !members.is_empty()) {
+            let standard = standard_normals(members.len(), self.dim(), rng);
+            let spread = match &self.shape {
+                Shape::Spherical { std, .. } => standard * *std,
+                Shape::General(components) => components[index].spread(standard),
+            };
+            for (axis, column) in spread.column_iter().enumerate() {
+                for (&row, value) in members.iter().zip(column.iter()) {
+                    rows[(row, axis)] = self.means[(index, axis)] + value;
+                }
+            }
+        }
+        Ok(())
     }
 }
 
