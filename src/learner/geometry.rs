@@ -3,6 +3,7 @@ use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use super::base::{Base, RestCoordinates, smallest_std};
 use super::component_std::estimate_component_std;
 use super::diagnosis;
+use super::hull::{DEGENERATE, hull_axes};
 use super::moments::Moments;
 use super::streams::FoldRule;
 use super::units::Units;
@@ -12,8 +13,6 @@ use crate::partition::{CrossFittedMixture, FoldedSample, IsotropicRest, Partitio
 use crate::process::DataScale;
 use crate::score::ActiveSubspace;
 
-/// Directions with less than this share of the largest standard deviation count as degenerate.
-const DEGENERATE: f64 = 1e-7;
 /// Component std and data may differ by this factor.
 const FARTHEST_SCALES: f64 = 1e9;
 /// A flat bottom has this many directions at least.
@@ -63,18 +62,12 @@ impl Geometry {
             return Err(Error::Overflow { column });
         }
         let std = (moments.scatter.diagonal() / moments.weight).map(f64::sqrt);
-        let units = Units::of_columns(&moments.mean, &std, given_std.is_some());
-        let scale = units.scale();
+        let mut units = Units::of_columns(&moments.mean, &std, given_std.is_some());
+        let scale = units.scale().clone();
         let covariance = DMatrix::from_fn(std.len(), std.len(), |i, j| {
             moments.scatter[(i, j)] / moments.weight / (scale[i] * scale[j])
         });
-        let repeated = moments.repeated_share();
-        let fold_rule = if repeated > diagnosis::REPEATED { FoldRule::Values } else { FoldRule::Index };
-        let working = moments.subsample(&units, seed, fold_rule);
-
-        warnings.extend(diagnosis::of_sample(&working, repeated));
-
-        let spectrum = Spectrum::new(&covariance)?;
+        let mut spectrum = Spectrum::new(&covariance)?;
         let smallest = spectrum.variances.min().max(0.0);
         let relative_std = (smallest / spectrum.variances.max()).sqrt();
         if relative_std < DEGENERATE {
@@ -85,6 +78,15 @@ impl Geometry {
         if let Some(component_std) = given_std.filter(|std| std * std > 1.1 * smallest) {
             warnings.push(FitWarning::ComponentStdTooLarge { component_std, smallest_std: smallest.sqrt() });
         }
+        if let Some(axes) = hull_axes(&covariance, moments.rows, given_std) {
+            spectrum = Spectrum::new(&(axes.transpose() * &covariance * &axes))?;
+            units.hull_axes = Some(axes);
+        }
+
+        let repeated = moments.repeated_share();
+        let fold_rule = if repeated > diagnosis::REPEATED { FoldRule::Values } else { FoldRule::Index };
+        let working = moments.subsample(&units, seed, fold_rule);
+        warnings.extend(diagnosis::of_sample(&working, units.dim(), repeated));
 
         let mut split = match given_std {
             Some(std) => spectrum.split_at_noise(std, moments.weight),
@@ -105,12 +107,12 @@ impl Geometry {
             }
         };
         let geometry = Self {
-            units,
             variances: split.variances.clone(),
             subsample: split.project(&working),
             rest: split.rest_coordinates(&working),
             covariance: split.covariance(component_std),
-            subspace: ActiveSubspace { mean: DVector::zeros(std.len()), axes: split.active },
+            subspace: ActiveSubspace { mean: DVector::zeros(units.working_dim()), axes: split.active },
+            units,
             given_std,
             component_std,
             base: None,

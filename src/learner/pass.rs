@@ -117,7 +117,7 @@ impl Pass {
             Task::ExpectationMaximisation(geometry, _)
             | Task::Likelihoods(geometry, _)
             | Task::Smoothing(geometry, _)
-            | Task::Regression(geometry, _) => geometry.covariance.nrows(),
+            | Task::Regression(geometry, _) => geometry.units.dim(),
         };
         match dim {
             0 => Err(Error::NoColumns),

@@ -58,10 +58,18 @@ pub enum FitWarning {
         /// Share of rows that repeat another one.
         share: f64,
     },
-    /// A direction in which the data do not vary.
+    /// A direction in which the data do not vary. Where there are more rows than columns the law is
+    /// that on their affine hull.
     DegenerateDirection {
         /// Standard deviation in that direction, as a share of the largest one.
         relative_std: f64,
+    },
+    /// Too few rows to tell a law from: what is learned may be little more than the rows themselves.
+    FewRows {
+        /// Number of rows of positive weight.
+        rows: u64,
+        /// Number of columns.
+        dim: usize,
     },
 }
 
@@ -111,6 +119,9 @@ impl fmt::Display for FitWarning {
                 f,
                 "the data hardly vary in one direction ({relative_std:.1e} of the largest standard deviation)"
             ),
+            Self::FewRows { rows, dim } => {
+                write!(f, "{rows} rows in {dim} dimensions are too few to tell their law from themselves")
+            }
         }
     }
 }
