@@ -22,6 +22,10 @@ const MERGE: f64 = 0.3;
 const SPLIT: f64 = 1.05;
 /// The bandwidth falls to this share of the largest standard deviation at most.
 const LOWEST: f64 = 0.01;
+/// Or to this share of the spread of the inner rows, where a few far ones make that much smaller.
+const LOWEST_OF_INNER: f64 = 0.1;
+/// The interquartile range of a Gaussian, in standard deviations.
+const INTERQUARTILE: f64 = 1.349;
 /// Half the distance between the halves of a split cell, in bandwidths, at least.
 const SMALLEST_STEP: f64 = 0.35;
 
@@ -74,6 +78,10 @@ impl<'a> Annealing<'a> {
         start.narrowest = least_variance.sqrt();
         start.bandwidth = variance.sqrt().max(start.narrowest);
         start.lowest = LOWEST * start.bandwidth;
+        let inner = rows.column_iter().map(inner_std).fold(0.0, f64::max);
+        if inner > 0.0 {
+            start.lowest = start.lowest.min(LOWEST_OF_INNER * inner).max(start.narrowest);
+        }
         start.keep_state();
         start
     }
@@ -237,4 +245,12 @@ impl<'a> Annealing<'a> {
         let largest = eigen.eigenvalues.imax();
         (eigen.eigenvalues[largest], eigen.eigenvectors.column(largest).into_owned())
     }
+}
+
+/// What a Gaussian with the interquartile range of these values has as standard deviation.
+fn inner_std(values: DVectorView<'_, f64>) -> f64 {
+    let mut sorted: Vec<f64> = values.iter().copied().collect();
+    sorted.sort_by(f64::total_cmp);
+    let at = |share: f64| sorted.get((share * sorted.len() as f64) as usize).copied().unwrap_or(0.0);
+    (at(0.75) - at(0.25)) / INTERQUARTILE
 }
