@@ -101,7 +101,7 @@ impl Geometry {
             (Some(std), _) => std,
             (None, Some(found)) => smallest_std(found).min(split.rest_std()),
             (None, None) => {
-                let std = estimate_component_std(&working.rows, &working.weights)?;
+                let std = estimate_component_std(&working)?;
                 split = spectrum.split_at_noise(std, moments.weight);
                 std
             }

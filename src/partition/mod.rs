@@ -13,4 +13,4 @@ pub use partitioner::{CentreEstimates, Partitioner, SingleCell};
 pub use voronoi::{VoronoiCells, VoronoiPartitioner};
 
 pub(crate) use cells::responsibilities_in_place;
-pub(crate) use gaussian::{Annealing, CellSums, WeightedRows, judging_log_density};
+pub(crate) use gaussian::{Annealing, CellSums, WeightedRows, judging_log_density, least_judging};

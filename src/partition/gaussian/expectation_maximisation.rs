@@ -6,9 +6,6 @@ use crate::partition::cells::{MixtureParameters, responsibilities_in_place};
 
 /// Rows evaluated together.
 const BLOCK: usize = 256;
-/// Log-densities in working units below the sum of these say no more of a row; the second counts per axis.
-const LEAST_JUDGING: f64 = -500.0;
-const LEAST_JUDGING_BY_AXIS: f64 = -20.0;
 
 /// Rows (n × m) with weights, on which mixtures are fitted and judged.
 #[derive(Debug, Clone)]
@@ -29,15 +26,17 @@ pub(crate) fn expectation_maximisation_step(
 }
 
 /// Log-density of `mixture` at every row, as far as it may count when mixtures are judged by rows that they
-/// have not seen. Below a floor far under that of any row of a law that has been learned it says no more
-/// than that the row is a stranger; without the floor one outlier would outweigh all other rows.
+/// have not seen.
 pub(crate) fn judging_log_density(data: &WeightedRows, mixture: &MixtureParameters) -> Vec<f64> {
-    let floor = LEAST_JUDGING + LEAST_JUDGING_BY_AXIS * mixture.means.ncols() as f64;
-    let mut densities = mixture_log_density(data, mixture);
-    for density in &mut densities {
-        *density = density.max(floor);
-    }
-    densities
+    let floor = least_judging(mixture.means.ncols());
+    mixture_log_density(data, mixture).into_iter().map(|density| density.max(floor)).collect()
+}
+
+/// The least log-density in `dim` working coordinates that counts when a mixture is judged by rows it has
+/// not seen: far under that of any row of a law that has been learned, it says no more than that the row is
+/// a stranger. Without it one outlier would outweigh all other rows.
+pub(crate) fn least_judging(dim: usize) -> f64 {
+    -500.0 - 20.0 * dim as f64
 }
 
 /// Log-density of `mixture` at every row, natural logarithm.
