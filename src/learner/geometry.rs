@@ -17,6 +17,8 @@ use crate::score::ActiveSubspace;
 const FARTHEST_SCALES: f64 = 1e9;
 /// A flat bottom has this many directions at least.
 const SMALLEST_BOTTOM: usize = 5;
+/// Where rows are few a direction wants this many.
+const ROWS_PER_DIRECTION: u64 = 4;
 /// Standard errors within which a flat bottom's kurtosis has to be a Gaussian's.
 const KURTOSIS_ERRORS: f64 = 2.5;
 
@@ -90,6 +92,9 @@ impl Geometry {
 
         let mut split = match given_std {
             Some(std) => spectrum.split_at_noise(std, moments.weight),
+            None if diagnosis::are_few(moments.rows, units.working_dim()) => {
+                spectrum.split_few_rows(moments.rows)
+            }
             None => spectrum.split_flat_bottom(&working, moments.weight),
         };
         let sample = split.project(&working);
@@ -210,6 +215,19 @@ impl Spectrum {
         let variance = component_std * component_std;
         let rest = self.variances.iter().filter(|&&v| v <= variance * edge).count().min(d - 1);
         self.split(rest, IsotropicRest { count: f64::INFINITY, variance })
+    }
+
+    /// With hardly more rows than directions most variances cannot be told from each other or from 0: apart are all
+    /// but the n/4 largest, with their average (Tipping, Bishop 1999); none where that is 0.
+    fn split_few_rows(&self, n: u64) -> Split {
+        let dim = self.variances.len();
+        let active = ((n / ROWS_PER_DIRECTION) as usize).clamp(1, dim);
+        let variance = self.variances.rows(0, dim - active).sum() / (dim - active).max(1) as f64;
+        if variance > DEGENERATE * DEGENERATE * self.variances.max() {
+            self.split(dim - active, IsotropicRest { count: (dim - active) as f64, variance })
+        } else {
+            self.split(0, IsotropicRest::NONE)
+        }
     }
 
     /// Apart are the lowest directions whose variances are equal by a likelihood-ratio test of

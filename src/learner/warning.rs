@@ -64,7 +64,8 @@ pub enum FitWarning {
         /// Standard deviation in that direction, as a share of the largest one.
         relative_std: f64,
     },
-    /// Too few rows to tell a law from: what is learned may be little more than the rows themselves.
+    /// Fewer than ten rows, or hardly more than columns: too few to tell a law from. What is learned may be
+    /// little more than the rows themselves, or one Gaussian.
     FewRows {
         /// Number of rows of positive weight.
         rows: u64,
