@@ -39,7 +39,7 @@ pub(super) fn estimate_component_std(sample: &FoldedSample) -> Result<f64> {
             best = path.len() - 1;
         }
         // Where values repeat, the likelihood would rise for ever.
-        if cells.centres().nrows() > MOST_CELLS || annealing.is_narrow() {
+        if cells.centres().nrows() > MOST_CELLS || annealing.is_cold() {
             break;
         }
         annealing.cool()?;

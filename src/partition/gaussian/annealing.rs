@@ -20,12 +20,6 @@ const STEPS: usize = 2;
 const MERGE: f64 = 0.3;
 /// A cell whose largest local variance exceeds τ² by this factor splits.
 const SPLIT: f64 = 1.05;
-/// The bandwidth falls to this share of the largest standard deviation at most.
-const LOWEST: f64 = 0.01;
-/// Or to this share of the spread of the inner rows, where a few far ones make that much smaller.
-const LOWEST_OF_INNER: f64 = 0.1;
-/// The interquartile range of a Gaussian, in standard deviations.
-const INTERQUARTILE: f64 = 1.349;
 /// Half the distance between the halves of a split cell, in bandwidths, at least.
 const SMALLEST_STEP: f64 = 0.35;
 
@@ -43,7 +37,6 @@ pub(crate) struct Annealing<'a> {
     masses: DVector<f64>,
     /// Weight below which a cell is too light to split.
     light: f64,
-    lowest: f64,
     /// The least bandwidth at which sums of squares tell rows apart.
     narrowest: f64,
     /// The last state with each number of cells.
@@ -63,25 +56,11 @@ impl<'a> Annealing<'a> {
         let masses = DVector::from_element(1, 1.0);
         let light = (2 * rows.ncols()).max(10) as f64 * total / rows.nrows() as f64;
         let states = BTreeMap::new();
-        let mut start = Self {
-            rows,
-            weights,
-            bandwidth: 0.0,
-            centres,
-            masses,
-            light,
-            lowest: 0.0,
-            narrowest: 0.0,
-            states,
-        };
+        let mut start =
+            Self { rows, weights, bandwidth: 0.0, centres, masses, light, narrowest: 0.0, states };
         let (variance, _) = start.widest_direction(0, &DMatrix::from_element(rows.nrows(), 1, 1.0));
         start.narrowest = least_variance.sqrt();
         start.bandwidth = variance.sqrt().max(start.narrowest);
-        start.lowest = LOWEST * start.bandwidth;
-        let inner = rows.column_iter().map(inner_std).fold(0.0, f64::max);
-        if inner > 0.0 {
-            start.lowest = start.lowest.min(LOWEST_OF_INNER * inner).max(start.narrowest);
-        }
         start.keep_state();
         start
     }
@@ -96,13 +75,9 @@ impl<'a> Annealing<'a> {
         Ok(nearest.map_or_else(|| self.state(), |(_, state)| state.clone()))
     }
 
-    /// Whether the bandwidth has fallen as far as it is followed.
+    /// Whether rows can hardly be told apart at this bandwidth. No larger share of the spread of all rows ends
+    /// the path: far clusters, or one far row, may be that much farther apart than anything else.
     pub(crate) fn is_cold(&self) -> bool {
-        self.bandwidth <= self.lowest
-    }
-
-    /// Whether rows can hardly be told apart at this bandwidth.
-    pub(crate) fn is_narrow(&self) -> bool {
         self.bandwidth <= self.narrowest
     }
 
@@ -245,12 +220,4 @@ impl<'a> Annealing<'a> {
         let largest = eigen.eigenvalues.imax();
         (eigen.eigenvalues[largest], eigen.eigenvectors.column(largest).into_owned())
     }
-}
-
-/// What a Gaussian with the interquartile range of these values has as standard deviation.
-fn inner_std(values: DVectorView<'_, f64>) -> f64 {
-    let mut sorted: Vec<f64> = values.iter().copied().collect();
-    sorted.sort_by(f64::total_cmp);
-    let at = |share: f64| sorted.get((share * sorted.len() as f64) as usize).copied().unwrap_or(0.0);
-    (at(0.75) - at(0.25)) / INTERQUARTILE
 }
