@@ -138,6 +138,10 @@ impl DiffusionLearner {
                 observer.started(levels);
                 announced = true;
             }
+            if observer.pass_done(fit.report().passes).is_break() {
+                let levels = fit.levels().map_or(0, |levels| levels.len());
+                return Err(Error::Stopped { done: fit.report().levels.len(), levels });
+            }
             for level in &completed {
                 if observer.level_done(level).is_break() {
                     return Err(Error::Stopped { done: level.index + 1, levels: level.n_levels });
