@@ -277,6 +277,7 @@ impl Distribution<DVector<f64>> for DiffusionModel {
     ///
     /// # Panics
     /// When a user's own sampler fails; the shipped ones do not.
+    #[cfg_attr(not(test), expect(clippy::panic, reason = "the trait has no way to report an error"))]
     fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> DVector<f64> {
         match DiffusionModel::sample(self, 1, rng) {
             Ok(rows) => rows.row(0).transpose(),
