@@ -14,6 +14,7 @@ use gmix_diffusion::{DiffusionLearner, FitObserver, FitReport, LevelReport, Nois
 use indicatif::{ProgressBar, ProgressStyle};
 
 mod support;
+use support::output::print;
 use support::plot::plot_fit;
 use support::table::Table;
 
@@ -25,13 +26,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     eruptions.rows.column_mut(1).apply(|wait| *wait += rng.random::<f64>() - 0.5);
 
     let model = DiffusionLearner::new().fit_observed(&eruptions.rows, &mut rng, &mut Progress::new()?)?;
-    print!("{}", model.report());
+    print(&model.report().to_string())?;
 
     let new_rows = model.sample(eruptions.rows.nrows(), &mut rng)?;
     let picture = Path::new("quickstart.svg");
     let names = ["eruption, minutes", "wait for the next, minutes"].map(String::from);
     plot_fit(picture, &names, &eruptions.rows, &new_rows, Some(&|points| model.log_density(points)))?;
-    println!("data, new rows and learned density: {}", picture.display());
+    print(&format!("data, new rows and learned density: {}\n", picture.display()))?;
     Ok(())
 }
 

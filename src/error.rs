@@ -139,7 +139,7 @@ pub enum Error {
     Stopped {
         /// Levels completed.
         done: usize,
-        /// Levels planned.
+        /// Levels planned; 0 before they are chosen.
         levels: usize,
     },
     /// A model that is known by its score alone was asked for exact draws.

@@ -1,70 +1,18 @@
 //! Bad input gives an error that names it, strange input a finite result: never a panic, never a hang.
 
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::thread;
-use std::time::Duration;
 
 use gmix_diffusion::nalgebra::{DMatrix, DMatrixView, DVector};
 use gmix_diffusion::rand::{Rng, SeedableRng, rngs::StdRng};
-use gmix_diffusion::rand_distr::{Distribution, StandardNormal};
 use gmix_diffusion::{
     CentreEstimates, CrossFittedMixture, DifferentiableScore, DiffusionLearner, DiffusionModel, Error,
-    FitWarning, FoldedSample, GaussianCells, GaussianMixture, LevelReport, LogDensity, MixtureParameters,
-    NoiseLevel, NoiseLevels, Partition, Partitioner, PolynomialRegression, Result, Rows, ScoreModel,
-    SingleCell, VoronoiCells, VoronoiPartitioner, Work, log_density,
+    FoldedSample, GaussianCells, GaussianMixture, LogDensity, MixtureParameters, NoiseLevel, NoiseLevels,
+    Partition, Partitioner, PolynomialRegression, Result, Rows, ScoreModel, SingleCell, VoronoiCells,
+    VoronoiPartitioner, log_density,
 };
 
-/// Longer than this is a hang.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Runs `work` on a thread of its own, so that a hang fails the test instead of stopping it.
-fn within_patience<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
-    let (send, receive) = channel();
-    thread::spawn(move || send.send(work()));
-    match receive.recv_timeout(PATIENCE) {
-        Ok(result) => result,
-        Err(RecvTimeoutError::Timeout) => panic!("{what}: no answer within {PATIENCE:?}"),
-        Err(RecvTimeoutError::Disconnected) => panic!("{what}: panicked"),
-    }
-}
-
-fn normals(n: usize, dim: usize) -> DMatrix<f64> {
-    let mut rng = StdRng::seed_from_u64(1);
-    DMatrix::from_fn(n, dim, |_, _| StandardNormal.sample(&mut rng))
-}
-
-/// The default learner, or one with a given component std.
-fn learner(component_std: Option<f64>) -> DiffusionLearner {
-    component_std.into_iter().fold(DiffusionLearner::new(), |learner, std| learner.with_component_std(std))
-}
-
-fn fit(what: &str, learner: DiffusionLearner, rows: DMatrix<f64>) -> Result<DiffusionModel> {
-    within_patience(what, move || learner.fit(&rows, &mut StdRng::seed_from_u64(2)))
-}
-
-/// Fits and then asks for everything a model can tell, which has to be finite.
-fn assert_works(what: &str, learner: DiffusionLearner, rows: DMatrix<f64>) -> DiffusionModel {
-    let model = fit(what, learner, rows.clone()).unwrap_or_else(|error| panic!("{what}: {error}"));
-    let asked = model.clone();
-    let (drawn, density, share) = within_patience(what, move || {
-        let few = rows.rows(0, rows.nrows().min(50)).into_owned();
-        (
-            asked.sample(100, &mut StdRng::seed_from_u64(3)).unwrap(),
-            asked.log_density(&few).unwrap(),
-            asked.responsibilities(&few).unwrap(),
-        )
-    });
-    assert!(drawn.iter().all(|x| x.is_finite()), "{what}: a draw is not finite");
-    assert!(density.iter().all(|l| l.is_finite()), "{what}: a log-density is not finite");
-    assert!(share.iter().all(|r| (0.0..=1.0 + 1e-9).contains(r)), "{what}: not a share");
-    let levels = &model.report().levels;
-    assert_eq!(levels.len(), model.levels().len(), "{what}");
-    let computed =
-        |level: &LevelReport| level.held_out_loss.map_or(level.work == Work::default(), f64::is_finite);
-    assert!(levels.iter().all(computed), "{what}: a loss is not finite");
-    model
-}
+mod support;
+use support::{assert_works, fit, learner, normals, within_patience};
 
 // ── what is no data at all
 
@@ -178,7 +126,7 @@ fn any_degree_and_any_partitioner_fit() {
     }
 }
 
-// ── degenerate data
+// ── few rows and repeated ones
 
 #[test]
 fn few_rows_fit() {
@@ -191,43 +139,6 @@ fn few_rows_fit() {
         let paper = DiffusionLearner::paper().with_component_std(0.5);
         assert_works("the paper's learner", paper, normals(n, dim));
     }
-}
-
-/// Whether the report says that a direction is degenerate.
-fn warns_of_degenerate_direction(model: &DiffusionModel) -> bool {
-    model.report().warnings.iter().any(|w| matches!(w, FitWarning::DegenerateDirection { .. }))
-}
-
-#[test]
-fn constant_columns_stay_constant_and_are_reported() {
-    for value in [0.0, 0.1, 1_234_567.1] {
-        let mut rows = normals(2500, 2);
-        rows.column_mut(1).fill(value);
-        let model = assert_works("a constant column", learner(None), rows.clone());
-        let drawn = model.sample(500, &mut StdRng::seed_from_u64(4)).unwrap();
-        assert!(
-            drawn.column(1).iter().all(|x| (x - value).abs() < 1e-4),
-            "{value}: {}",
-            drawn.column(1).amax()
-        );
-        assert!((0.8..1.2).contains(&drawn.column(0).variance()), "{}", drawn.column(0).variance());
-        assert!(warns_of_degenerate_direction(&model));
-        // A given component std says that there is noise in every column.
-        let model = assert_works("a constant column", learner(Some(0.3)), rows);
-        assert!(warns_of_degenerate_direction(&model));
-    }
-}
-
-#[test]
-fn equal_columns_stay_equal_and_are_reported() {
-    let mut rows = normals(500, 2);
-    let first = rows.column(0).into_owned();
-    rows.set_column(1, &first);
-    let model = assert_works("equal columns", learner(None), rows.clone());
-    let drawn = model.sample(500, &mut StdRng::seed_from_u64(4)).unwrap();
-    assert!((drawn.column(0) - drawn.column(1)).amax() < 1e-4);
-    assert!(warns_of_degenerate_direction(&model));
-    assert_works("equal columns", learner(Some(0.3)), rows);
 }
 
 #[test]

@@ -42,7 +42,8 @@ fn small_model() -> DiffusionModel {
     let learner = DiffusionLearner::new()
         .with_schedule(NoiseLevels::variance_exploding([12.0, 3.0, 1.0, 0.2]).unwrap())
         .with_partitioner(VoronoiPartitioner::soft())
-        .with_regression(PolynomialRegression::default().with_max_degree(1));
+        .with_regression(PolynomialRegression::default().with_max_degree(1))
+        .with_component_std(1.0);
     fit(learner, &line(90))
 }
 
@@ -56,6 +57,20 @@ fn small_base_model() -> DiffusionModel {
         .with_regression(PolynomialRegression::default().with_max_degree(1))
         .with_component_std(0.5);
     fit(learner, &rows)
+}
+
+/// As [`small_model`], on a line through space, with a column that is constant.
+fn small_hull_model() -> DiffusionModel {
+    let line = line(90);
+    let rows = DMatrix::from_fn(90, 3, |i, j| [line[i], 2.0 * line[i] - 1.0, 0.1][j]);
+    let learner = DiffusionLearner::new()
+        .with_schedule(NoiseLevels::variance_exploding([12.0, 1.0, 0.0]).unwrap())
+        .with_regression(PolynomialRegression::default().with_max_degree(1));
+    fit(learner, &rows)
+}
+
+fn small_models() -> [DiffusionModel; 3] {
+    [small_model(), small_base_model(), small_hull_model()]
 }
 
 fn bits(values: impl IntoIterator<Item = f64>) -> Vec<u64> {
@@ -231,19 +246,27 @@ fn what_could_not_be_loaded_is_not_saved() {
     }
 }
 
+#[test]
+fn a_hull_comes_back_bit_for_bit() {
+    assert_eq!(small_hull_model().units().hull_axes().map(|axes| axes.shape()), Some((3, 1)));
+    assert_round_trip(&small_hull_model());
+}
+
 /// Checks that a model answers with finite numbers or errors, if it has loaded. Returns whether it has.
 fn harmless(loaded: Option<DiffusionModel>, what: impl std::fmt::Display) -> bool {
     let Some(model) = loaded else { return false };
     for (name, answer) in answers(&model) {
-        let finite = answer.iter().flatten().all(|value| value.is_finite());
-        assert!(finite, "{what}: {name} {answer:?}");
+        // Off the affine hull of the rows there is no density.
+        let none = name == "log-density" && model.units().hull_axes().is_some();
+        let allowed = |value: &f64| value.is_finite() || (none && *value == f64::NEG_INFINITY);
+        assert!(answer.iter().flatten().all(allowed), "{what}: {name} {answer:?}");
     }
     true
 }
 
 #[test]
 fn truncated_files_are_errors() {
-    for model in [small_model(), small_base_model()] {
+    for model in small_models() {
         let json = serde_json::to_vec(&model).unwrap();
         for length in 0..json.len() {
             assert!(serde_json::from_slice::<DiffusionModel>(&json[..length]).is_err(), "{length}");
@@ -267,7 +290,7 @@ fn nesting_and_huge_lengths_are_errors() {
     assert!(serde_json::from_str::<DiffusionModel>(&nested).is_err());
     // A length of 2⁶⁴ − 1 in place of every byte; many are bytes of numbers, where it shifts the rest.
     let huge = [255, 255, 255, 255, 255, 255, 255, 255, 255, 1];
-    for model in [small_model(), small_base_model()] {
+    for model in small_models() {
         let bytes = postcard::to_stdvec(&model).unwrap();
         for start in 0..bytes.len() {
             let damaged = [&bytes[..start], &huge, &bytes[start + 1..]].concat();
@@ -313,7 +336,7 @@ fn replaced_values_are_errors_or_harmless() {
         json!({}),
     ];
     let mut loaded = 0;
-    for model in [small_model(), small_base_model()] {
+    for model in small_models() {
         let saved = serde_json::to_value(&model).unwrap();
         let mut paths = Vec::new();
         leaves(&saved, "", &mut paths);
@@ -333,9 +356,11 @@ fn replaced_values_are_errors_or_harmless() {
 fn overwritten_bytes_are_errors_or_harmless() {
     let numbers = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 1e300, 1e-310, 0.0];
     let mut loaded = 0;
-    for model in [small_model(), small_base_model()] {
+    // Of a model on a hull, the units that say so.
+    let whole = usize::MAX;
+    for (model, most) in [(small_model(), whole), (small_base_model(), whole), (small_hull_model(), 150)] {
         let saved = postcard::to_stdvec(&model).unwrap();
-        for start in 0..saved.len() {
+        for start in 0..saved.len().min(most) {
             for byte in [0x00, 0x01, 0x7f, 0x80, 0xff] {
                 let mut damaged = saved.clone();
                 damaged[start] = byte;
@@ -354,6 +379,22 @@ fn overwritten_bytes_are_errors_or_harmless() {
     assert!(loaded > 2000, "{loaded}");
 }
 
+#[test]
+fn flipped_bits_of_a_text_are_errors_or_harmless() {
+    let mut loaded = 0;
+    for model in [small_base_model(), small_hull_model()] {
+        let saved = serde_json::to_vec(&model).unwrap();
+        for start in 0..saved.len() {
+            let mut damaged = saved.clone();
+            damaged[start] ^= 1 << (start % 8);
+            let model = serde_json::from_slice(&damaged).ok();
+            loaded += usize::from(harmless(model, format_args!("bit {} of byte {start}", start % 8)));
+        }
+    }
+    // Many of a text's bytes are digits.
+    assert!(loaded > 500, "{loaded}");
+}
+
 /// The error of loading `model` with the value at each path replaced.
 fn error_with(model: &Value, changes: &[(&str, Value)]) -> String {
     let mut damaged = model.clone();
@@ -367,6 +408,7 @@ fn error_with(model: &Value, changes: &[(&str, Value)]) -> String {
 fn errors_say_what_is_wrong() {
     let soft = serde_json::to_value(small_model()).unwrap();
     let based = serde_json::to_value(small_base_model()).unwrap();
+    let flat = serde_json::to_value(small_hull_model()).unwrap();
     let last = soft["scores"].as_array().unwrap().len() - 1;
     let quiet = |field: &str| format!("/scores/{last}/{field}");
     // The cells of the quietest level are the first partition.
@@ -422,6 +464,12 @@ fn errors_say_what_is_wrong() {
         (one(&soft, "/report/dim", json!(2)), "the report is that of another model"),
         (one(&soft, "/report/levels/1/index", json!(2)), "the report of level 1 is that of another model"),
         (one(&soft, "/units", json!({ "shift": [0.0], "scale": [1.0], "more": 1 })), "unknown field `more`"),
+        (
+            one(&flat, "/units/hull_axes/columns", json!(3)),
+            "3 directions of the hull are not between 1 and 2",
+        ),
+        (one(&flat, "/units/hull_axes/values/0", json!(2.0)), "directions of the hull are not orthonormal"),
+        (one(&flat, "/units/hull_axes", json!(null)), "mean of the rows needs 3 values"),
         (
             one(&based, "/base/scaled_covariances/0/values/0", json!(-1.0)),
             "covariance of the base is not positive",

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use gmix_diffusion::metrics::{Estimate, ScoreError};
 use gmix_diffusion::reference::{Ball, Curve, Law, MixtureOfLaws, Segment, Sphere};
+use gmix_diffusion::theory::Problem;
 use gmix_diffusion::*;
 
 fn shared<T: Send + Sync + ?Sized>() {}
@@ -37,6 +38,13 @@ fn parts_are_comparable_values() {
     value::<SingleCell>();
     value::<GaussianCells>();
     value::<CentreEstimates<'_>>();
+    comparable::<GaussianPartitioner>();
+    comparable::<MixtureParameters>();
+    comparable::<CrossFit>();
+    comparable::<CrossFittedMixture>();
+    comparable::<TriedCells>();
+    comparable::<IsotropicRest>();
+    value::<FoldedSample>();
 }
 
 #[test]
@@ -71,6 +79,7 @@ fn laws_and_figures_are_values() {
     shared::<MixtureOfLaws>();
     comparable::<Estimate>();
     value::<ScoreError>();
+    value::<Problem>();
 }
 
 #[test]

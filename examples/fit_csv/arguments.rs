@@ -20,16 +20,17 @@ usage: fit_csv --data IN.csv [options]
 
   --samples N --out NEW.csv  draw N new rows
   --eval ROWS.csv --log-density-out LD.csv
-                             natural logarithm of the density at the rows of a table, in the units of
-                             the learned rows
+                             natural logarithm of the density at the rows of a table with the same
+                             columns, in the units of the learned rows; -inf off the affine hull of rows
+                             that do not vary in every direction
   --plot PICTURE.svg         the rows of --data, as many new ones, and the learned density
 
   --seed N                   the same seed gives the same files; 1 unless given
   --threads T                number of threads; all there are unless given. No result depends on it
   --help                     this text
 
-The report of the fit goes to standard output. Files are written all or none; one that was there
-before is replaced.
+The report of the fit goes to standard output, its warnings to standard error too. Files are written
+all or none; one that was there before is replaced.
 ";
 
 /// More rows than this would fill the memory of most machines before they are written.

@@ -6,7 +6,7 @@ use gmix_diffusion::{DiffusionLearner, DiffusionModel, ScoreModel};
 use serde::{Deserialize, Serialize};
 
 use super::Outcome;
-use super::support::plot::fit_svg;
+use super::support::plot::{LogDensity, fit_svg};
 use super::support::table::Table;
 
 /// A model and the names of its columns.
@@ -40,10 +40,11 @@ impl Learned {
         }
     }
 
-    /// One column: the natural logarithm of the density at each of `rows`, in their own units.
+    /// One column: the natural logarithm of the density at each of `rows`, in their own units; −∞ where
+    /// there is none.
     pub(crate) fn log_density(&self, rows: &Table) -> Outcome<Table> {
         let values = self.model.log_density(&rows.rows).map_err(|error| error.to_string())?;
-        match values.iter().position(|value| !value.is_finite()) {
+        match values.iter().position(|value| !(value.is_finite() || *value == f64::NEG_INFINITY)) {
             Some(row) => Err(format!("row {}: the log-density is {}", row + 1, values[row])),
             None => {
                 let rows = DMatrix::from_column_slice(values.len(), 1, values.as_slice());
@@ -56,7 +57,10 @@ impl Learned {
     pub(crate) fn picture(&self, data: &Table, rng: &mut impl Rng) -> Outcome<String> {
         let new_rows = self.draw(data.rows.nrows(), rng)?.rows;
         let log_density = |points: &DMatrix<f64>| self.model.log_density(points);
-        fit_svg(&self.columns, &data.rows, &new_rows, Some(&log_density)).map_err(|error| error.to_string())
+        // A density on a line or a point cannot be shown in the plane.
+        let fills_space = self.model.units().hull_axes().is_none();
+        let shown: Option<&LogDensity<'_>> = if fills_space { Some(&log_density) } else { None };
+        fit_svg(&self.columns, &data.rows, &new_rows, shown).map_err(|error| error.to_string())
     }
 
     pub(crate) fn load(path: &Path) -> Outcome<Self> {

@@ -6,11 +6,10 @@
 //! cargo run --release --example fit_csv -- --help
 //! ```
 //!
-//! Whatever fails, one line on standard error says what and where, the exit status is 1, and no file
-//! is written or changed.
+//! Whatever fails, the last line on standard error says what and where, the exit status is 1, and no file
+//! is written or changed. Warnings of the fit go to standard error too.
 
 use std::fmt::Display;
-use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -23,7 +22,7 @@ mod support;
 
 use arguments::{Arguments, Source};
 use learned::Learned;
-use support::output::{check_writable, write_together};
+use support::output::{check_writable, print, warn, write_together};
 use support::table::Table;
 
 /// What failed, as one line for the reader.
@@ -32,14 +31,14 @@ type Outcome<T = ()> = Result<T, String>;
 fn main() -> ExitCode {
     let done = match Arguments::parse(lexopt::Parser::from_env()) {
         Ok(Some(arguments)) => run(&arguments),
-        Ok(None) => print(arguments::HELP),
+        Ok(None) => show(arguments::HELP),
         Err(what) => Err(what),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(what) => {
             // The name of a column may hold line ends.
-            eprintln!("error: {}", what.replace(['\n', '\r'], " "));
+            warn(&format!("error: {}", what.replace(['\n', '\r'], " ")));
             ExitCode::FAILURE
         }
     }
@@ -83,7 +82,10 @@ fn run(arguments: &Arguments) -> Outcome {
     if let Some(path) = &arguments.save {
         files.push((path, learned.to_json().map_err(at(path))?));
     }
-    print(&learned.model.report().to_string())?;
+    show(&learned.model.report().to_string())?;
+    for warning in &learned.model.report().warnings {
+        warn(&format!("warning: {warning}"));
+    }
     let files: Vec<_> = files.iter().map(|(path, content)| (path.as_path(), content.as_slice())).collect();
     write_together(&files).map_err(|(path, cause)| at(path)(cause))
 }
@@ -97,20 +99,14 @@ fn rows_to_evaluate(arguments: &Arguments, columns: &[String]) -> Outcome<Option
         let expected = format!("expected the {} columns {}", columns.len(), columns.join(", "));
         return Err(at(path)(format!("{expected}, found {}: {}", found.len(), found.join(", "))));
     }
-    let sorted = |names: &[String]| {
-        let mut names = names.to_vec();
-        names.sort();
-        names
-    };
-    // Columns are told by their place, and may have other names, but not those of each other.
     match found.iter().zip(columns).position(|(found, expected)| found != expected) {
-        Some(index) if sorted(found) == sorted(columns) => Err(at(path)(format!(
+        Some(index) => Err(at(path)(format!(
             "column {} is {}, but was {} where the model learned",
             index + 1,
             found[index],
             columns[index]
         ))),
-        _ => Ok(Some(rows)),
+        None => Ok(Some(rows)),
     }
 }
 
@@ -129,10 +125,8 @@ fn use_threads(threads: Option<usize>) -> Outcome {
     }
 }
 
-fn print(text: &str) -> Outcome {
-    let mut stdout = std::io::stdout().lock();
-    let printed = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-    printed.map_err(|cause| format!("standard output: {cause}"))
+fn show(text: &str) -> Outcome {
+    print(text).map_err(|cause| format!("standard output: {cause}"))
 }
 
 /// Puts the path in front of what failed there.

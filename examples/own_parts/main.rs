@@ -28,6 +28,7 @@ use partitioner::FarthestPoints;
 use sampler::Ddim;
 use schedule::Power;
 use score::Corners;
+use support::output::print;
 use support::plot::plot_fit;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -44,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let with_divergence = NumericalDivergence(&law);
     let by_flow = log_density(&with_divergence, &levels, &rows)?;
     let error = (by_flow - law.log_density(&rows)).amax();
-    println!("log-density of the own score by the probability flow: within {error:.3}");
+    print(&format!("log-density of the own score by the probability flow: within {error:.3}\n"))?;
 
     let some = rows.rows(0, 50).into_owned();
     check_score_model(&law, &levels, &some)?;
@@ -52,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     check_schedule(&schedule, scale)?;
     check_partitioner(&partitioner, &mut rng)?;
     check_sampler(&sampler, &levels, &mut rng)?;
-    println!("all parts do what their traits promise");
+    print("all parts do what their traits promise\n")?;
 
     // Rows of a slice; those at the right count three times.
     let slice: Vec<[f64; 2]> = rows.row_iter().map(|row| [row[0], row[1]]).collect();
@@ -65,7 +66,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .with_sampler(sampler)
         .with_component_std(law.std);
     let model = learner.fit(weighted, &mut StdRng::seed_from_u64(6))?;
-    print!("{}", model.report());
+    print(&model.report().to_string())?;
 
     // The same by hand: each pass sums over two blocks, in any order and anywhere.
     let mut fit = learner.start(&mut StdRng::seed_from_u64(6))?;
@@ -79,15 +80,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let by_hand = fit.finish()?;
     let equal = by_hand.log_density(&some)? == model.log_density(&some)?;
-    println!("a fit over blocks gives the same model, to the last bit: {equal}");
+    print(&format!("a fit over blocks gives the same model, to the last bit: {equal}\n"))?;
 
     let new_rows = model.sample(4_000, &mut rng)?;
     let drawn = new_rows.column(0).iter().filter(|&&x| x > 0.0).count() as f64 / 4_000.0;
     let given = weights.iter().filter(|&&w| w > 1.0).sum::<f64>() / weights.iter().sum::<f64>();
-    println!("weight at the right: {given:.3}; of the new rows: {drawn:.3}");
+    print(&format!("weight at the right: {given:.3}; of the new rows: {drawn:.3}\n"))?;
     let picture = Path::new("own_parts.svg");
     let density = |points: &_| model.log_density(points);
     plot_fit(picture, &["x", "y"].map(String::from), &rows, &new_rows, Some(&density))?;
-    println!("data before weighting, new rows and learned density: {}", picture.display());
+    print(&format!("data before weighting, new rows and learned density: {}\n", picture.display()))?;
     Ok(())
 }

@@ -20,7 +20,7 @@ mod picture;
 mod support;
 
 use measurement::{COMPOSITIONS, Measurement, measure};
-use support::output::write_together;
+use support::output::{print, write_together};
 
 /// All measurements on one law: one list of seeds a composition.
 pub(crate) struct OfLaw {
@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let measurements: gmix_diffusion::Result<Vec<Measurement>> =
                 (1..=seeds).map(|seed| measure(law.as_ref(), learner(), seed)).collect();
             let measurements = measurements?;
-            println!("{name}, {composition}: KL path {:.4}", measurements[0].path_divergence.value);
+            print(&format!("{name}, {composition}: KL path {:.4}\n", measurements[0].path_divergence.value))?;
             by_composition.push(measurements);
         }
         laws.push(OfLaw { name, component_std: law.component_std(), by_composition });

@@ -1,9 +1,23 @@
-//! Output files that are there whole or not at all.
+//! Output files that are there whole or not at all, and what goes to the terminal.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+/// Writes to standard output. A reader who has seen enough and left, as `head` does, is no error.
+pub(crate) fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed,
+    }
+}
+
+/// Writes a line to standard error, if anybody listens.
+pub(crate) fn warn(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
 
 /// Writes a file beside `path` and renames it to `path` once it is complete, so that no reader ever
 /// sees half of it. On an error nothing is left behind and what stood at `path` stays.

@@ -31,7 +31,8 @@ impl Table {
         Self::parse(&text).map_err(error)
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    /// As [`read`](Self::read), from the text of a file.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         // One kind of line end: within others the parser counts lines differently.
         let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\r', "\n");
         let text = text.trim_end();

@@ -1,43 +1,39 @@
 use nalgebra::{DMatrix, DVector};
 
 use crate::error::Result;
-use crate::partition::{Annealing, Partition, WeightedRows};
+use crate::partition::{Annealing, FoldedSample, Partition, WeightedRows, least_judging};
 
-/// Share of the rows that the annealing sees; the others judge it.
-const TRAINING: f64 = 0.8;
 /// States without a better held-out likelihood after which the search ends.
 const PATIENCE: usize = 4;
 /// More cells than this are not followed.
 const MOST_CELLS: usize = 200;
 
-/// σ₀ when the user gives none: the bandwidth τ at which a mixture Σ wⱼ N(cⱼ, τ² I), annealed on four
-/// fifths of `rows` (n × d, in random order), has the highest log-likelihood on the last fifth,
-/// interpolated by a parabola in log τ.
+/// σ₀ when the user gives none: the bandwidth τ at which a mixture Σ wⱼ N(cⱼ, τ² I), annealed on the rows
+/// outside the last fold of `sample`, has the highest log-likelihood on that fold, interpolated by a
+/// parabola in log τ. Equal rows share a fold, so that no row is judged by its own copies.
 ///
 /// Exact for well-sampled spherical components; on curves and sheets a little too large, since few
 /// cells of slightly larger width fit as well.
-pub(super) fn estimate_component_std(rows: &DMatrix<f64>, weights: &[f64]) -> Result<f64> {
-    let split = ((rows.nrows() as f64 * TRAINING) as usize).clamp(1, rows.nrows());
-    let training = rows.rows(0, split).into_owned();
-    let held_out = if split < rows.nrows() {
-        rows.rows(split, rows.nrows() - split).into_owned()
-    } else {
-        training.clone()
+pub(super) fn estimate_component_std(sample: &FoldedSample) -> Result<f64> {
+    let last = sample.n_folds - 1;
+    let (training, held_out) = match (sample.part(last, false), sample.part(last, true)) {
+        // Few rows may all be in one fold.
+        (all, none) if none.weights.is_empty() => (all.clone(), all),
+        (none, all) if none.weights.is_empty() => (all.clone(), all),
+        parts => parts,
     };
-    let held_out_weights = &weights[weights.len() - held_out.nrows()..];
-    let training = WeightedRows { rows: training, weights: weights[..split].to_vec() };
     let mut annealing = Annealing::new(&training)?;
     let mut path: Vec<(f64, f64)> = Vec::new();
     let mut best = 0;
     while path.len() < best + PATIENCE + 1 {
         let cells = annealing.cells()?;
-        let likelihood = log_likelihood(&cells, annealing.bandwidth(), &held_out, held_out_weights)?;
+        let likelihood = log_likelihood(&cells, annealing.bandwidth(), &held_out)?;
         path.push((annealing.bandwidth().ln(), likelihood));
         if likelihood > path[best].1 {
             best = path.len() - 1;
         }
         // Where values repeat, the likelihood would rise for ever.
-        if cells.centres().nrows() > MOST_CELLS || annealing.is_narrow() {
+        if cells.centres().nrows() > MOST_CELLS || annealing.is_cold() {
             break;
         }
         annealing.cool()?;
@@ -45,21 +41,18 @@ pub(super) fn estimate_component_std(rows: &DMatrix<f64>, weights: &[f64]) -> Re
     Ok(vertex(&path, best).exp())
 }
 
-/// Σ w log Σ_j wⱼ N(x; cⱼ, τ² I), up to a constant.
-fn log_likelihood(
-    cells: &dyn Partition,
-    bandwidth: f64,
-    rows: &DMatrix<f64>,
-    weights: &[f64],
-) -> Result<f64> {
+/// Σ w log Σ_j wⱼ N(x; cⱼ, τ² I), up to a constant, outliers apart.
+fn log_likelihood(cells: &dyn Partition, bandwidth: f64, data: &WeightedRows) -> Result<f64> {
+    let WeightedRows { rows, weights } = data;
     let mut log_weights = DMatrix::zeros(rows.nrows(), cells.centres().nrows());
     cells.log_weights_into(bandwidth, rows.as_view(), log_weights.as_view_mut())?;
     let (variance, dim) = (bandwidth * bandwidth, rows.ncols() as f64);
+    let least = least_judging(rows.ncols());
     let lengths = DVector::from_iterator(rows.nrows(), rows.row_iter().map(|row| row.norm_squared()));
     let total = log_weights.row_iter().zip(lengths.iter()).zip(weights).map(|((row, length), weight)| {
         let largest = row.max();
         let sum: f64 = row.iter().map(|l| (l - largest).exp()).sum();
-        weight * (largest + sum.ln() - 0.5 * length / variance - dim * bandwidth.ln())
+        weight * (largest + sum.ln() - 0.5 * length / variance - dim * bandwidth.ln()).max(least)
     });
     Ok(total.sum())
 }

@@ -103,10 +103,15 @@ impl DiffusionLearner {
 
     /// Learns the law of `rows` (n × d), taking one seed from `rng`.
     ///
+    /// Rows that do not vary in every direction are learned on their affine hull, also where σ₀ is given: a
+    /// column that is constant, or a combination of others, has no blur of its own. That takes more rows
+    /// than columns; fewer are flat whatever their law.
+    ///
     /// # Errors
     /// [`Error::NoRows`], [`Error::NoColumns`], [`Error::NotFinite`] for rows that cannot be learned,
     /// [`Error::NoVariation`] when all rows are equal, [`Error::InvalidSetting`] or
-    /// [`Error::IncompatibleParts`] for settings that make no sense, and errors of a user's own parts.
+    /// [`Error::IncompatibleParts`] for settings that make no sense, among them noise of more than 10¹⁰
+    /// standard deviations of the data, and errors of a user's own parts.
     pub fn fit<'a, R: Rng + ?Sized>(&self, rows: impl Into<Rows<'a>>, rng: &mut R) -> Result<DiffusionModel> {
         struct Silent;
         impl FitObserver for Silent {}
@@ -132,6 +137,10 @@ impl DiffusionLearner {
             if let (false, Some(levels)) = (announced, fit.levels()) {
                 observer.started(levels);
                 announced = true;
+            }
+            if observer.pass_done(fit.report().passes).is_break() {
+                let levels = fit.levels().map_or(0, |levels| levels.len());
+                return Err(Error::Stopped { done: fit.report().levels.len(), levels });
             }
             for level in &completed {
                 if observer.level_done(level).is_break() {

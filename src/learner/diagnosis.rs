@@ -12,6 +12,10 @@ use crate::process::NoiseLevels;
 use crate::regression::HermiteBasis;
 use crate::score::LevelScore;
 
+/// A law wants this many rows.
+const FEWEST_ROWS: u64 = 10;
+/// And this many a direction, so that those outside a fold span all directions too.
+const FEWEST_ROWS_PER_DIRECTION: f64 = 1.5;
 /// A value farther out than this many standard deviations of its column is not a Gaussian's.
 const FAR: f64 = 10.0;
 /// A larger share of repeated rows is not a continuous law's.
@@ -27,9 +31,18 @@ const MEASURED_ROWS: usize = 500;
 /// Purpose of the stream that noises them.
 const CHANGE_STREAM: u64 = 1 << 35;
 
-/// Heavy tails and repeated rows in a sample in working units.
-pub(super) fn of_sample(sample: &FoldedSample, repeated_share: f64) -> Vec<FitWarning> {
+/// Are there too few rows for a covariance of `dim` directions?
+pub(super) fn are_few(rows: u64, dim: usize) -> bool {
+    rows as f64 <= FEWEST_ROWS_PER_DIRECTION * dim as f64
+}
+
+/// Few rows, heavy tails and repeated rows in a sample in working units of rows of `dim` columns.
+pub(super) fn of_sample(sample: &FoldedSample, dim: usize, repeated_share: f64) -> Vec<FitWarning> {
     let mut warnings = Vec::new();
+    let rows = sample.stands_for;
+    if rows < FEWEST_ROWS || are_few(rows, dim) {
+        warnings.push(FitWarning::FewRows { rows, dim });
+    }
     let farthest = sample.rows.column_iter().map(|column| {
         let std = column.variance().sqrt();
         if std > 0.0 { column.add_scalar(-column.mean()).amax() / std } else { 0.0 }

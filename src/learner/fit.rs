@@ -20,6 +20,8 @@ use crate::score::{LevelScore, PiecewisePolynomialScore};
 
 /// A quietest level whose bandwidth exceeds σ₀ by this factor still blurs the data.
 const BLURRED: f64 = 1.5;
+/// Under more noise than this many standard deviations of the data rounding loses them.
+const DROWNED: f64 = 1e10;
 
 /// A fit under way: a sequence of passes over the rows, without input or output of its own.
 ///
@@ -154,7 +156,7 @@ impl Fit {
         let warnings = &mut self.report.warnings;
         let (given_std, partitioner) = (self.learner.component_std, self.learner.partitioner.as_ref());
         let (geometry, found) = Geometry::new(moments, self.seed, given_std, partitioner, warnings)?;
-        self.report.dim = geometry.covariance.nrows();
+        self.report.dim = geometry.units.dim();
         self.report.active_dim = geometry.active_dim();
         self.report.working_unit = geometry.units.uniform_scale();
         let sample = &geometry.subsample;
@@ -203,6 +205,13 @@ impl Fit {
         let scale = geometry.scale();
         let levels = self.learner.schedule.levels(scale)?;
         let ratio = levels.noisiest().noise_to_signal() / scale.data_std;
+        if ratio > DROWNED {
+            return Err(Error::InvalidSetting {
+                name: "noise of the noisiest level, in standard deviations of the data,",
+                value: ratio,
+                requirement: "at most 1e10",
+            });
+        }
         if ratio < 1.0 {
             self.report.warnings.push(FitWarning::NoisiestNotGaussian { ratio });
         }

@@ -3,6 +3,7 @@ use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use super::base::{Base, RestCoordinates, smallest_std};
 use super::component_std::estimate_component_std;
 use super::diagnosis;
+use super::hull::{DEGENERATE, hull_axes};
 use super::moments::Moments;
 use super::streams::FoldRule;
 use super::units::Units;
@@ -12,12 +13,12 @@ use crate::partition::{CrossFittedMixture, FoldedSample, IsotropicRest, Partitio
 use crate::process::DataScale;
 use crate::score::ActiveSubspace;
 
-/// Directions with less than this share of the largest standard deviation count as degenerate.
-const DEGENERATE: f64 = 1e-7;
 /// Component std and data may differ by this factor.
 const FARTHEST_SCALES: f64 = 1e9;
 /// A flat bottom has this many directions at least.
 const SMALLEST_BOTTOM: usize = 5;
+/// Where rows are few a direction wants this many.
+const ROWS_PER_DIRECTION: u64 = 4;
 /// Standard errors within which a flat bottom's kurtosis has to be a Gaussian's.
 const KURTOSIS_ERRORS: f64 = 2.5;
 
@@ -63,18 +64,12 @@ impl Geometry {
             return Err(Error::Overflow { column });
         }
         let std = (moments.scatter.diagonal() / moments.weight).map(f64::sqrt);
-        let units = Units::of_columns(&moments.mean, &std, given_std.is_some());
-        let scale = units.scale();
+        let mut units = Units::of_columns(&moments.mean, &std, given_std.is_some());
+        let scale = units.scale().clone();
         let covariance = DMatrix::from_fn(std.len(), std.len(), |i, j| {
             moments.scatter[(i, j)] / moments.weight / (scale[i] * scale[j])
         });
-        let repeated = moments.repeated_share();
-        let fold_rule = if repeated > diagnosis::REPEATED { FoldRule::Values } else { FoldRule::Index };
-        let working = moments.subsample(&units, seed, fold_rule);
-
-        warnings.extend(diagnosis::of_sample(&working, repeated));
-
-        let spectrum = Spectrum::new(&covariance)?;
+        let mut spectrum = Spectrum::new(&covariance)?;
         let smallest = spectrum.variances.min().max(0.0);
         let relative_std = (smallest / spectrum.variances.max()).sqrt();
         if relative_std < DEGENERATE {
@@ -85,9 +80,21 @@ impl Geometry {
         if let Some(component_std) = given_std.filter(|std| std * std > 1.1 * smallest) {
             warnings.push(FitWarning::ComponentStdTooLarge { component_std, smallest_std: smallest.sqrt() });
         }
+        if let Some(axes) = hull_axes(&covariance, moments.rows, given_std) {
+            spectrum = Spectrum::new(&(axes.transpose() * &covariance * &axes))?;
+            units.hull_axes = Some(axes);
+        }
+
+        let repeated = moments.repeated_share();
+        let fold_rule = if repeated > diagnosis::REPEATED { FoldRule::Values } else { FoldRule::Index };
+        let working = moments.subsample(&units, seed, fold_rule);
+        warnings.extend(diagnosis::of_sample(&working, units.dim(), repeated));
 
         let mut split = match given_std {
             Some(std) => spectrum.split_at_noise(std, moments.weight),
+            None if diagnosis::are_few(moments.rows, units.working_dim()) => {
+                spectrum.split_few_rows(moments.rows)
+            }
             None => spectrum.split_flat_bottom(&working, moments.weight),
         };
         let sample = split.project(&working);
@@ -99,18 +106,18 @@ impl Geometry {
             (Some(std), _) => std,
             (None, Some(found)) => smallest_std(found).min(split.rest_std()),
             (None, None) => {
-                let std = estimate_component_std(&working.rows, &working.weights)?;
+                let std = estimate_component_std(&working)?;
                 split = spectrum.split_at_noise(std, moments.weight);
                 std
             }
         };
         let geometry = Self {
-            units,
             variances: split.variances.clone(),
             subsample: split.project(&working),
             rest: split.rest_coordinates(&working),
             covariance: split.covariance(component_std),
-            subspace: ActiveSubspace { mean: DVector::zeros(std.len()), axes: split.active },
+            subspace: ActiveSubspace { mean: DVector::zeros(units.working_dim()), axes: split.active },
+            units,
             given_std,
             component_std,
             base: None,
@@ -208,6 +215,19 @@ impl Spectrum {
         let variance = component_std * component_std;
         let rest = self.variances.iter().filter(|&&v| v <= variance * edge).count().min(d - 1);
         self.split(rest, IsotropicRest { count: f64::INFINITY, variance })
+    }
+
+    /// With hardly more rows than directions most variances cannot be told from each other or from 0: apart are all
+    /// but the n/4 largest, with their average (Tipping, Bishop 1999); none where that is 0.
+    fn split_few_rows(&self, n: u64) -> Split {
+        let dim = self.variances.len();
+        let active = ((n / ROWS_PER_DIRECTION) as usize).clamp(1, dim);
+        let variance = self.variances.rows(0, dim - active).sum() / (dim - active).max(1) as f64;
+        if variance > DEGENERATE * DEGENERATE * self.variances.max() {
+            self.split(dim - active, IsotropicRest { count: (dim - active) as f64, variance })
+        } else {
+            self.split(0, IsotropicRest::NONE)
+        }
     }
 
     /// Apart are the lowest directions whose variances are equal by a likelihood-ratio test of

@@ -8,6 +8,7 @@ mod diagnosis;
 mod fit;
 mod fitted;
 mod geometry;
+mod hull;
 mod induction;
 mod model;
 mod moments;

@@ -8,7 +8,7 @@ use rand_distr::multi::MultiDistribution;
 use super::report::FitReport;
 use super::units::Units;
 use crate::density::{check_points, log_density, log_density_with_control};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::partition::Partition;
 use crate::process::{NoiseLevel, NoiseLevels};
 use crate::sampler::Sampler;
@@ -109,6 +109,11 @@ impl DiffusionModel {
     /// level's warm starts as control variate. With hard cells the field has no divergence at the faces and there
     /// is no such mixture: the result is an approximation.
     ///
+    /// Where the learned rows lie on an affine hull of q < d dimensions ([`Units::hull_axes`]), so do the
+    /// rows drawn: it is the density on that hull, with respect to its q-dimensional volume, and −∞ off it.
+    /// A point is on the hull up to rounding: 10⁻⁵ of the spread of the rows, and 10⁻⁹ of its value in a
+    /// column that is constant.
+    ///
     /// # Errors
     /// [`Error::ShapeMismatch`] when `points` does not have d columns, [`Error::NotFinite`] for a point.
     pub fn log_density(&self, points: &DMatrix<f64>) -> Result<DVector<f64>> {
@@ -119,12 +124,17 @@ impl DiffusionModel {
         let mut density = match (self.score.base(), &self.warm_starts) {
             (Some(base), _) if !self.score.is_corrected() => base
                 .log_density(quietest, &(&working * quietest.signal()))?
-                .add_scalar(self.dim() as f64 * quietest.signal().ln()),
+                .add_scalar(self.score.dim() as f64 * quietest.signal().ln()),
             (Some(base), _) => log_density_with_control(&self.score, base, levels, &working)?,
             (None, Some(control)) => log_density_with_control(&self.score, control, levels, &working)?,
             (None, None) => log_density(&self.score, levels, &working)?,
         };
         density.add_scalar_mut(-self.units.log_volume());
+        for (density, off) in density.iter_mut().zip(self.units.off_hull(points)) {
+            if off {
+                *density = f64::NEG_INFINITY;
+            }
+        }
         Ok(density)
     }
 
@@ -188,30 +198,14 @@ impl DiffusionModel {
         if level.noise() == 0.0 {
             return Ok(level);
         }
-        let scale = self.units.uniform_scale().ok_or_else(|| Error::AnisotropicUnits {
-            smallest: self.units.scale().min(),
-            largest: self.units.scale().max(),
-        })?;
+        let scale = self.units.one_scale()?;
         NoiseLevel::new(level.signal(), level.noise() / scale)
-    }
-
-    /// Points Y = aX + sZ of the data's units in working units: y ↦ (y − a·shift)/scale.
-    fn working_points(&self, level: NoiseLevel, points: DMatrixView<'_, f64>) -> DMatrix<f64> {
-        let (shift, scale) = (self.units.shift() * level.signal(), self.units.scale());
-        DMatrix::from_fn(points.nrows(), points.ncols(), |i, j| (points[(i, j)] - shift[j]) / scale[j])
-    }
-}
-
-/// Divides column j of `score` by the scale of column j: the chain rule.
-fn to_data_gradient(units: &Units, score: &mut DMatrixViewMut<'_, f64>) {
-    for (mut column, scale) in score.column_iter_mut().zip(units.scale().iter()) {
-        column /= *scale;
     }
 }
 
 impl ScoreModel for DiffusionModel {
     fn dim(&self) -> usize {
-        self.score.dim()
+        self.units.dim()
     }
 
     fn score_into(
@@ -220,25 +214,30 @@ impl ScoreModel for DiffusionModel {
         points: DMatrixView<'_, f64>,
         mut score: DMatrixViewMut<'_, f64>,
     ) -> Result<()> {
-        let working = self.working_points(level, points);
-        self.score.score_into(self.working_level(level)?, working.as_view(), score.as_view_mut())?;
-        to_data_gradient(&self.units, &mut score);
+        let points = points.into_owned();
+        let working = self.units.noised_to_working(level.signal(), points.clone());
+        let inner = self.score.score(self.working_level(level)?, &working)?;
+        let mut outer = self.units.gradient_to_data(&inner);
+        self.units.add_score_across(level, &points, &mut outer);
+        score.copy_from(&outer);
         Ok(())
     }
 
-    /// σ₀ in the data's units where all columns share one scale; 0, no claim, otherwise.
+    /// σ₀ in the data's units where all columns vary and share one scale; 0, no claim, otherwise.
     fn component_std(&self) -> f64 {
-        self.units.uniform_scale().map_or(0.0, |scale| scale * self.score.component_std())
+        let scale = self.units.uniform_scale().filter(|_| self.units.hull_axes().is_none());
+        scale.map_or(0.0, |scale| scale * self.score.component_std())
     }
 
     fn start(&self, level: NoiseLevel) -> Result<GaussianLaw> {
         let law = self.score.start(self.working_level(level)?)?;
-        let scale = self.units.scale();
+        let mean = self.units.noised_to_data(
+            level.signal(),
+            &DMatrix::from_row_slice(1, self.score.dim(), law.mean.as_slice()),
+        );
         Ok(GaussianLaw {
-            mean: self.units.shift() * level.signal() + law.mean.component_mul(scale),
-            covariance: DMatrix::from_fn(scale.len(), scale.len(), |i, j| {
-                law.covariance[(i, j)] * scale[i] * scale[j]
-            }),
+            mean: mean.row(0).transpose(),
+            covariance: self.units.covariance_to_data(level.noise(), &law.covariance),
         })
     }
 
@@ -259,16 +258,22 @@ impl DifferentiableScore for DiffusionModel {
         divergence: &mut [f64],
     ) -> Result<()> {
         // The trace of the Hessian scales as a whole only with one scale for all columns.
-        let scale = self.units.uniform_scale().ok_or_else(|| Error::AnisotropicUnits {
-            smallest: self.units.scale().min(),
-            largest: self.units.scale().max(),
-        })?;
-        let working = self.working_points(level, points);
-        let inner = self.working_level(level)?;
-        self.score.score_and_divergence_into(inner, working.as_view(), score.as_view_mut(), divergence)?;
-        to_data_gradient(&self.units, &mut score);
+        let scale = self.units.one_scale()?;
+        let points = points.into_owned();
+        let working = self.units.noised_to_working(level.signal(), points.clone());
+        let mut inner = DMatrix::zeros(working.nrows(), working.ncols());
+        let inner_level = self.working_level(level)?;
+        self.score.score_and_divergence_into(
+            inner_level,
+            working.as_view(),
+            inner.as_view_mut(),
+            divergence,
+        )?;
+        let mut outer = self.units.gradient_to_data(&inner);
+        self.units.add_score_across(level, &points, &mut outer);
+        score.copy_from(&outer);
         for value in divergence {
-            *value /= scale * scale;
+            *value = *value / (scale * scale) + self.units.divergence_across(level);
         }
         Ok(())
     }
@@ -279,6 +284,7 @@ impl Distribution<DVector<f64>> for DiffusionModel {
     ///
     /// # Panics
     /// When a user's own sampler fails; the shipped ones do not.
+    #[cfg_attr(not(test), expect(clippy::panic, reason = "the trait has no way to report an error"))]
     fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> DVector<f64> {
         match DiffusionModel::sample(self, 1, rng) {
             Ok(rows) => rows.row(0).transpose(),

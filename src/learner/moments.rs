@@ -16,7 +16,7 @@ const SUBSAMPLE_STREAM: u64 = 1;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Moments {
     /// Number of rows of positive weight.
-    rows: u64,
+    pub(crate) rows: u64,
     /// Σ w.
     pub(crate) weight: f64,
     /// Length d.

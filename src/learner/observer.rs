@@ -25,6 +25,14 @@ pub trait FitObserver {
         let _ = levels;
     }
 
+    /// So many passes over all rows are done; `Break` stops the fit with
+    /// [`Error::Stopped`](crate::Error::Stopped). The default composition learns all levels in its last pass,
+    /// so this is where to stop it early.
+    fn pass_done(&mut self, passes: usize) -> ControlFlow<()> {
+        let _ = passes;
+        ControlFlow::Continue(())
+    }
+
     /// A level is done; `Break` stops the fit with [`Error::Stopped`](crate::Error::Stopped).
     fn level_done(&mut self, level: &LevelReport) -> ControlFlow<()> {
         let _ = level;

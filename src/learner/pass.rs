@@ -10,7 +10,7 @@ use super::rows::{Block, Rows};
 use super::statistics::{CHUNK, ChunkSums, Statistics, Sums};
 use super::streams::{FOLDS, stream};
 use crate::error::{Error, Result};
-use crate::partition::{CellSums, CrossFit, WeightedRows, mixture_log_density};
+use crate::partition::{CellSums, CrossFit, WeightedRows, judging_log_density};
 use crate::process::NoiseLevel;
 use crate::regression::{
     HermiteMoments, LevelBasis, NoisedBlock, NormalEquations, RegressionTarget, SmoothingBasis,
@@ -117,7 +117,7 @@ impl Pass {
             Task::ExpectationMaximisation(geometry, _)
             | Task::Likelihoods(geometry, _)
             | Task::Smoothing(geometry, _)
-            | Task::Regression(geometry, _) => geometry.covariance.nrows(),
+            | Task::Regression(geometry, _) => geometry.units.dim(),
         };
         match dim {
             0 => Err(Error::NoColumns),
@@ -234,7 +234,7 @@ fn held_out_likelihoods(folds: &[Block], candidates: &[CrossFit]) -> Likelihoods
     for (fold, block) in folds.iter().enumerate() {
         let data = WeightedRows { rows: block.rows.clone(), weights: block.weights.clone() };
         let densities: Vec<Vec<f64>> =
-            candidates.iter().map(|candidate| mixture_log_density(&data, &candidate.folds[fold])).collect();
+            candidates.iter().map(|candidate| judging_log_density(&data, &candidate.folds[fold])).collect();
         for (i, &weight) in data.weights.iter().enumerate() {
             let row = DVector::from_iterator(densities.len(), densities.iter().map(|values| values[i]));
             sums.add_row(weight, &row);

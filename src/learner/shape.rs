@@ -5,7 +5,7 @@ use nalgebra::DMatrix;
 use crate::kernels::responsibilities_in_place;
 use crate::parallel::map_each_mut;
 use crate::partition::{
-    CrossFittedMixture, FoldedSample, MixtureParameters, WeightedRows, log_joint_densities,
+    CrossFittedMixture, FoldedSample, MixtureParameters, WeightedRows, least_judging, log_joint_densities,
 };
 use crate::score::RadialShape;
 
@@ -80,7 +80,8 @@ impl HeldOut {
         for (density, shaped) in densities.iter_mut().zip(&shaped) {
             *density += shaped.ln() - volume;
         }
-        densities.iter().zip(&self.weights).map(|(density, weight)| density * weight).sum()
+        let floor = least_judging(self.dim);
+        densities.iter().zip(&self.weights).map(|(density, weight)| density.max(floor) * weight).sum()
     }
 }
 

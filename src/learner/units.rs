@@ -1,22 +1,63 @@
 use nalgebra::{DMatrix, DVector};
 
+use crate::error::{Error, Result};
+use crate::process::NoiseLevel;
+
+/// Points this far from the affine hull of the rows, relatively, are on it.
+const ON_HULL: f64 = 1e-5;
+/// A column that does not vary has its mean, up to this share of it.
+const CONSTANT: f64 = 1e-9;
+/// Scales of columns that do not vary: squares of these, and of their inverses, are finite.
+const SMALLEST: f64 = 1e-145;
+const LARGEST: f64 = 1e145;
+
 /// The affine map between the data's units and the working units of a fit: x = shift + scale · w,
 /// column by column.
 ///
 /// Scales are powers of ten. When the component std is given, all columns share one, since a given
 /// σ₀ says that the columns' units agree; else every column has its own.
+///
+/// Rows that do not vary in every direction lie on an affine hull of q < d dimensions. Working coordinates
+/// are then those on the hull: x = shift + scale · Ew, with the q orthonormal columns of
+/// E = [`hull_axes`](Self::hull_axes), in which a column that is constant has no part.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Units {
     pub(crate) shift: DVector<f64>,
     pub(crate) scale: DVector<f64>,
+    /// d × q, where q < d.
+    pub(crate) hull_axes: Option<DMatrix<f64>>,
 }
 
 impl Units {
     /// Units for columns with these means and standard deviations; one scale for all if `uniform`.
     pub(crate) fn of_columns(mean: &DVector<f64>, std: &DVector<f64>, uniform: bool) -> Self {
-        let power = |std: f64| if std > 0.0 { 10f64.powf(std.log10().round()) } else { 1.0 };
-        let scale = if uniform { DVector::from_element(std.len(), power(std.max())) } else { std.map(power) };
-        Self { shift: mean.clone(), scale }
+        let own = |mean: f64, std: f64| {
+            let constant = || (mean.abs() * (CONSTANT / ON_HULL)).clamp(SMALLEST, LARGEST);
+            let spread = if std > 0.0 { std } else { constant() };
+            10f64.powf(spread.log10().round())
+        };
+        let scale = if uniform {
+            DVector::from_element(std.len(), own(0.0, std.max()))
+        } else {
+            mean.zip_map(std, own)
+        };
+        Self { shift: mean.clone(), scale, hull_axes: None }
+    }
+
+    /// Number of columns d.
+    pub(crate) fn dim(&self) -> usize {
+        self.shift.len()
+    }
+
+    /// Number of working coordinates q.
+    pub(crate) fn working_dim(&self) -> usize {
+        self.hull_axes.as_ref().map_or(self.dim(), DMatrix::ncols)
+    }
+
+    /// Directions of the affine hull of the rows in scaled coordinates, orthonormal columns (d × q); `None`
+    /// where the rows vary in every direction.
+    pub fn hull_axes(&self) -> Option<&DMatrix<f64>> {
+        self.hull_axes.as_ref()
     }
 
     /// The data's value of working value 0, a column each.
@@ -29,32 +70,170 @@ impl Units {
         &self.scale
     }
 
-    /// The one scale of all columns, if they share one.
+    /// The one scale of all columns that vary, if they share one.
     pub fn uniform_scale(&self) -> Option<f64> {
-        let first = self.scale[0];
-        self.scale.iter().all(|&s| s == first).then_some(first)
+        self.one_scale().ok()
     }
 
-    /// Rows of data (n × d) in working units.
+    /// The scale that all columns share which vary.
+    ///
+    /// # Errors
+    /// [`Error::AnisotropicUnits`] when they do not.
+    pub(crate) fn one_scale(&self) -> Result<f64> {
+        let varies = |j: &usize| self.hull_axes.as_ref().is_none_or(|axes| axes.row(*j).amax() > 0.0);
+        let scales = || (0..self.dim()).filter(varies).map(|j| self.scale[j]);
+        let (smallest, largest) = (scales().fold(f64::INFINITY, f64::min), scales().fold(0.0, f64::max));
+        if smallest == largest { Ok(smallest) } else { Err(Error::AnisotropicUnits { smallest, largest }) }
+    }
+
+    /// Rows of data (n × d) in working units: n × q, the nearest points of the affine hull where there is
+    /// one.
     pub fn to_working(&self, rows: &DMatrix<f64>) -> DMatrix<f64> {
-        let mut working = rows.clone();
-        for (j, mut column) in working.column_iter_mut().enumerate() {
-            column.apply(|x| *x = (*x - self.shift[j]) / self.scale[j]);
-        }
-        working
+        self.noised_to_working(1.0, rows.clone())
     }
 
-    /// Rows in working units (n × d) in the data's units.
+    /// As [`to_working`](Self::to_working), for points Y = `signal` · X + sZ.
+    pub(crate) fn noised_to_working(&self, signal: f64, points: DMatrix<f64>) -> DMatrix<f64> {
+        let scaled = self.scaled(signal, points);
+        match &self.hull_axes {
+            Some(axes) => product(&scaled, axes),
+            None => scaled,
+        }
+    }
+
+    /// (y − signal · shift)/scale, column by column.
+    fn scaled(&self, signal: f64, mut points: DMatrix<f64>) -> DMatrix<f64> {
+        for (j, mut column) in points.column_iter_mut().enumerate() {
+            let shift = signal * self.shift[j];
+            column.apply(|x| *x = (*x - shift) / self.scale[j]);
+        }
+        points
+    }
+
+    /// Rows in working units (n × q) in the data's units: n × d.
     pub fn to_data(&self, rows: &DMatrix<f64>) -> DMatrix<f64> {
-        let mut data = rows.clone();
+        self.noised_to_data(1.0, rows)
+    }
+
+    /// As [`to_data`](Self::to_data), for points Y = `signal` · X + sZ of the hull.
+    pub(crate) fn noised_to_data(&self, signal: f64, rows: &DMatrix<f64>) -> DMatrix<f64> {
+        let mut data = match &self.hull_axes {
+            Some(axes) => product(rows, &axes.transpose()),
+            None => rows.clone(),
+        };
         for (j, mut column) in data.column_iter_mut().enumerate() {
-            column.apply(|w| *w = self.shift[j] + self.scale[j] * *w);
+            let shift = signal * self.shift[j];
+            column.apply(|w| *w = shift + self.scale[j] * *w);
         }
         data
     }
 
-    /// log |∂x/∂w|: what a log-density loses on the way from working units to the data's.
-    pub(crate) fn log_volume(&self) -> f64 {
-        self.scale.iter().map(|s| s.ln()).sum()
+    /// What points Y = `signal` · X + sZ (n × d) have beyond the nearest points of the hull, in scaled
+    /// coordinates (n × d); and these nearest points in working coordinates (n × q). `None` without a hull.
+    fn beyond_hull(&self, signal: f64, points: &DMatrix<f64>) -> Option<(DMatrix<f64>, DMatrix<f64>)> {
+        let axes = self.hull_axes.as_ref()?;
+        let scaled = self.scaled(signal, points.clone());
+        let working = product(&scaled, axes);
+        Some((scaled - product(&working, &axes.transpose()), working))
     }
+
+    /// Which rows of `points` (n × d) lie off the affine hull of the data; none where it is all of space.
+    pub(crate) fn off_hull(&self, points: &DMatrix<f64>) -> Vec<bool> {
+        let Some((beyond, working)) = self.beyond_hull(1.0, points) else {
+            return vec![false; points.nrows()];
+        };
+        let near = |(distance, position): (f64, f64)| distance <= ON_HULL * position.max(1.0);
+        let distances = beyond.row_iter().map(|row| row.amax());
+        // What overflows is not near.
+        distances.zip(working.row_iter().map(|row| row.amax())).map(|pair| !near(pair)).collect()
+    }
+
+    /// What isotropic noise adds across the hull to the score at points Y = `signal` · X + `noise` · Z (n × d):
+    /// −(y − nearest)/noise². Nothing without noise or without a hull.
+    pub(crate) fn add_score_across(
+        &self,
+        level: NoiseLevel,
+        points: &DMatrix<f64>,
+        score: &mut DMatrix<f64>,
+    ) {
+        if level.noise() > 0.0
+            && let Some((mut beyond, _)) = self.beyond_hull(level.signal(), points)
+        {
+            for (mut column, scale) in beyond.column_iter_mut().zip(self.scale.iter()) {
+                column *= scale / level.noise() / level.noise();
+            }
+            *score -= beyond;
+        }
+    }
+
+    /// The divergence of what [`add_score_across`](Self::add_score_across) adds.
+    pub(crate) fn divergence_across(&self, level: NoiseLevel) -> f64 {
+        let across = (self.dim() - self.working_dim()) as f64;
+        if level.noise() > 0.0 && across > 0.0 { -across / level.noise() / level.noise() } else { 0.0 }
+    }
+
+    /// log |∂x/∂w|, on the hull its q-dimensional volume: what a log-density loses on the way from
+    /// working units to the data's.
+    pub(crate) fn log_volume(&self) -> f64 {
+        match self.scaled_axes() {
+            Some(axes) => axes.qr().unpack_r().diagonal().iter().map(|r| r.abs().ln()).sum(),
+            None => self.scale.iter().map(|s| s.ln()).sum(),
+        }
+    }
+
+    /// ∂x/∂w where there is a hull: d × q.
+    fn scaled_axes(&self) -> Option<DMatrix<f64>> {
+        let mut axes = self.hull_axes.clone()?;
+        for (mut row, scale) in axes.row_iter_mut().zip(self.scale.iter()) {
+            row *= *scale;
+        }
+        Some(axes)
+    }
+
+    /// Gradients with respect to w (n × q) as gradients along the hull with respect to x: n × d.
+    pub(crate) fn gradient_to_data(&self, gradient: &DMatrix<f64>) -> DMatrix<f64> {
+        let Some(axes) = self.scaled_axes() else {
+            let mut gradient = gradient.clone();
+            for (mut column, scale) in gradient.column_iter_mut().zip(self.scale.iter()) {
+                column /= *scale;
+            }
+            return gradient;
+        };
+        // For ∂x/∂w = QR the gradient within the columns of Q is Q R⁻ᵀ.
+        let (q, r) = axes.qr().unpack();
+        let mut solved = gradient.transpose();
+        r.tr_solve_upper_triangular_mut(&mut solved);
+        (q * solved).transpose()
+    }
+
+    /// The covariance in the data's units (d × d) of points with isotropic `noise` whose covariance in
+    /// working units (q × q) includes it.
+    pub(crate) fn covariance_to_data(&self, noise: f64, covariance: &DMatrix<f64>) -> DMatrix<f64> {
+        let in_scaled = match &self.hull_axes {
+            Some(axes) => axes * covariance * axes.transpose(),
+            None => covariance.clone(),
+        };
+        let mut in_data = DMatrix::from_fn(self.dim(), self.dim(), |i, j| {
+            in_scaled[(i, j)] * self.scale[i] * self.scale[j]
+        });
+        if let Some(axes) = &self.hull_axes {
+            let across = DMatrix::identity(self.dim(), self.dim()) - axes * axes.transpose();
+            in_data += across * (noise * noise);
+        }
+        in_data
+    }
+}
+
+/// `rows` · `matrix`, each row for itself, so that equal rows stay equal wherever they stand. A zero takes
+/// no part, not even times an infinity.
+fn product(rows: &DMatrix<f64>, matrix: &DMatrix<f64>) -> DMatrix<f64> {
+    let mut product = DMatrix::zeros(rows.nrows(), matrix.ncols());
+    for (mut out, factors) in product.column_iter_mut().zip(matrix.column_iter()) {
+        for (column, &factor) in rows.column_iter().zip(factors.iter()) {
+            if factor != 0.0 {
+                out.zip_apply(&column, |sum, x| *sum += factor * x);
+            }
+        }
+    }
+    product
 }

@@ -58,10 +58,19 @@ pub enum FitWarning {
         /// Share of rows that repeat another one.
         share: f64,
     },
-    /// A direction in which the data do not vary.
+    /// A direction in which the data do not vary. Where there are more rows than columns the law is
+    /// that on their affine hull.
     DegenerateDirection {
         /// Standard deviation in that direction, as a share of the largest one.
         relative_std: f64,
+    },
+    /// Fewer than ten rows, or hardly more than columns: too few to tell a law from. What is learned may be
+    /// little more than the rows themselves, or one Gaussian.
+    FewRows {
+        /// Number of rows of positive weight.
+        rows: u64,
+        /// Number of columns.
+        dim: usize,
     },
 }
 
@@ -113,6 +122,9 @@ impl fmt::Display for FitWarning {
                 f,
                 "the data hardly vary in one direction ({relative_std:.1e} of the largest standard deviation)"
             ),
+            Self::FewRows { rows, dim } => {
+                write!(f, "{rows} rows in {dim} dimensions are too few to tell their law from themselves")
+            }
         }
     }
 }

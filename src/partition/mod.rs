@@ -12,4 +12,6 @@ pub use gaussian::{
 pub use partitioner::{CentreEstimates, Partitioner, SingleCell};
 pub use voronoi::{VoronoiCells, VoronoiPartitioner};
 
-pub(crate) use gaussian::{Annealing, CellSums, WeightedRows, log_joint_densities, mixture_log_density};
+pub(crate) use gaussian::{
+    Annealing, CellSums, WeightedRows, judging_log_density, least_judging, log_joint_densities,
+};

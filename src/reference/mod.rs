@@ -42,6 +42,7 @@ mod mixture;
 mod quadrature;
 mod segment;
 mod sphere;
+#[cfg_attr(not(test), expect(clippy::expect_used, reason = "laws of constants, each built by a test"))]
 pub mod targets;
 
 pub use ball::Ball;

@@ -52,3 +52,66 @@ impl NormalEquations {
         coefficients.dot(&(fitted - self.moment.rows(0, q) * 2.0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The equations of rows φ = (1, x, x²) with target sin x, some weight each.
+    fn equations(rows: &[(f64, f64)]) -> NormalEquations {
+        let mut sums = NormalEquations::zeros(3, 1);
+        for &(x, weight) in rows {
+            let features = DMatrix::from_column_slice(3, 1, &[1.0, x, x * x]);
+            sums.gram += &features * features.transpose() * weight;
+            sums.moment += features * (weight * x.sin());
+            sums.weight += weight;
+            sums.known_loss += weight * x.abs();
+        }
+        sums
+    }
+
+    fn close(a: &NormalEquations, b: &NormalEquations) -> bool {
+        let near = |a: f64, b: f64| (a - b).abs() <= 1e-12 * (1.0 + a.abs());
+        a.gram.iter().zip(b.gram.iter()).all(|(a, b)| near(*a, *b))
+            && a.moment.iter().zip(b.moment.iter()).all(|(a, b)| near(*a, *b))
+            && near(a.weight, b.weight)
+            && near(a.known_loss, b.known_loss)
+    }
+
+    proptest! {
+        #[test]
+        fn sums_of_rows_merge_in_any_grouping(
+            rows in proptest::collection::vec((-3.0..3.0f64, 0.0..2.0f64), 3..60),
+            cuts in (0.0..1.0f64, 0.0..1.0f64),
+        ) {
+            let at = |share: f64| (share * rows.len() as f64) as usize;
+            let (low, high) = (at(cuts.0.min(cuts.1)), at(cuts.0.max(cuts.1)));
+            let [a, b, c] = [&rows[..low], &rows[low..high], &rows[high..]].map(equations);
+            let (mut left, mut right, mut inner) = (a.clone(), a, b.clone());
+            left.add(&b);
+            left.add(&c);
+            inner.add(&c);
+            right.add(&inner);
+            prop_assert!(close(&left, &right) && close(&left, &equations(&rows)));
+        }
+
+        #[test]
+        fn a_loss_is_that_of_its_rows(
+            rows in proptest::collection::vec((-3.0..3.0f64, 0.0..2.0f64), 1..30),
+            theta in proptest::array::uniform3(-2.0..2.0f64),
+        ) {
+            let coefficients = DMatrix::from_column_slice(3, 1, &theta);
+            let direct: f64 = rows
+                .iter()
+                .map(|&(x, weight)| {
+                    let fitted = theta[0] + theta[1] * x + theta[2] * x * x;
+                    weight * ((fitted - x.sin()).powi(2) - x.sin().powi(2))
+                })
+                .sum();
+            let found = equations(&rows).loss(&coefficients);
+            prop_assert!((found - direct).abs() <= 1e-10 * (1.0 + direct.abs()), "{found} {direct}");
+        }
+    }
+}

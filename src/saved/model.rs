@@ -28,8 +28,8 @@ const MOST_NUMBERS: usize = 1 << 28;
 const SCALE: RangeInclusive<f64> = 1e-150..=1e150;
 const SHIFT: RangeInclusive<f64> = -1e300..=1e300;
 
-/// A fitted model as it is written: d columns, m active directions, working units but for the units
-/// themselves.
+/// A fitted model as it is written: d columns, q ≤ d working coordinates, m active directions; working units
+/// but for the units themselves.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SavedModel {
@@ -37,7 +37,7 @@ pub(super) struct SavedModel {
     version: Version,
     units: SavedUnits,
     subspace: SavedSubspace,
-    /// d × d.
+    /// q × q.
     covariance: SavedMatrix,
     component_std: f64,
     levels: Vec<SavedLevel>,
@@ -59,15 +59,17 @@ pub(super) struct SavedModel {
 struct SavedUnits {
     shift: Vec<f64>,
     scale: Vec<f64>,
+    /// d × q, where the rows lie on an affine hull of q < d dimensions.
+    hull_axes: Option<SavedMatrix>,
 }
 
 /// The active directions.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SavedSubspace {
-    /// Length d.
+    /// Length q.
     mean: Vec<f64>,
-    /// d × m.
+    /// q × m.
     axes: SavedMatrix,
 }
 
@@ -91,6 +93,7 @@ impl SavedModel {
             units: SavedUnits {
                 shift: units.shift().as_slice().to_vec(),
                 scale: units.scale().as_slice().to_vec(),
+                hull_axes: units.hull_axes().map(SavedMatrix::from),
             },
             subspace: SavedSubspace {
                 mean: score.subspace().mean.as_slice().to_vec(),
@@ -115,7 +118,7 @@ impl SavedModel {
     pub(super) fn load(self) -> Result<DiffusionModel> {
         self.check_size()?;
         let units = self.units.load()?;
-        let dim = units.shift().len();
+        let (columns, dim) = (units.dim(), units.working_dim());
         let subspace = self.subspace.load(dim)?;
         let active_dim = subspace.axes.ncols();
         let covariance = self.covariance.load("covariance of the rows", dim, dim, COVARIANCE)?;
@@ -142,7 +145,7 @@ impl SavedModel {
         let cells = partition(&partitions, self.cells)?;
 
         let report = FitReport { working_unit: units.uniform_scale(), ..self.report.into() };
-        check_report(&report, &levels, (dim, active_dim), self.component_std, &scores)?;
+        check_report(&report, &levels, (columns, active_dim), self.component_std, &scores)?;
         let score =
             PiecewisePolynomialScore::new(subspace, covariance, self.component_std, levels, base, scores);
         DiffusionModel::new(score, cells, units, self.sampler.load()?, report).map_err(invalid)
@@ -170,7 +173,22 @@ impl SavedUnits {
         require(self.scale.len() == self.shift.len(), "units need a shift and a scale for each column")?;
         within("shift of the units", &self.shift, SHIFT)?;
         within("scale of the units", &self.scale, SCALE)?;
-        Ok(Units { shift: DVector::from_vec(self.shift), scale: DVector::from_vec(self.scale) })
+        let dim = self.shift.len();
+        let load_axes = |axes: SavedMatrix| {
+            let columns = axes.columns;
+            require(
+                (1..dim).contains(&columns),
+                format_args!("{columns} directions of the hull are not between 1 and {}", dim - 1),
+            )?;
+            let axes = axes.load("directions of the hull", dim, columns, LENGTH)?;
+            orthonormal("directions of the hull", &axes)?;
+            Ok(axes)
+        };
+        Ok(Units {
+            shift: DVector::from_vec(self.shift),
+            scale: DVector::from_vec(self.scale),
+            hull_axes: self.hull_axes.map(load_axes).transpose()?,
+        })
     }
 }
 

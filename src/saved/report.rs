@@ -110,6 +110,10 @@ enum FitWarningVariants {
         #[serde(with = "finite")]
         relative_std: f64,
     },
+    FewRows {
+        rows: u64,
+        dim: usize,
+    },
 }
 
 impl From<&FitReport> for SavedReport {

@@ -22,8 +22,6 @@ const STEPS: usize = 2;
 const MERGE: f64 = 0.3;
 /// A cell whose largest local variance exceeds τ² by this factor splits.
 const SPLIT: f64 = 1.05;
-/// The bandwidth falls to this share of the largest standard deviation at most.
-const LOWEST: f64 = 0.01;
 /// Half the distance between the halves of a split cell, in bandwidths, at least.
 const SMALLEST_STEP: f64 = 0.35;
 
@@ -42,7 +40,6 @@ pub(crate) struct Annealing<'a> {
     masses: DVector<f64>,
     /// Weight below which a cell is too light to split.
     light: f64,
-    lowest: f64,
     /// The least bandwidth at which sums of squares tell rows apart.
     narrowest: f64,
     /// The last state with each number of cells.
@@ -64,14 +61,12 @@ impl<'a> Annealing<'a> {
             centres: DMatrix::zeros(1, dim),
             masses: DVector::from_element(1, 1.0),
             light: (2 * dim).max(10) as f64 * total / n as f64,
-            lowest: 0.0,
             narrowest,
             states: BTreeMap::new(),
         };
         let covariances = start.expectation_maximisation_step(true)?;
         let (variance, _) = widest_direction(&covariances[0]);
         start.bandwidth = variance.max(0.0).sqrt().max(narrowest);
-        start.lowest = LOWEST * start.bandwidth;
         start.keep_state();
         Ok(start)
     }
@@ -86,13 +81,9 @@ impl<'a> Annealing<'a> {
         Ok(nearest.map_or_else(|| self.state(), |(_, state)| state.clone()))
     }
 
-    /// Whether the bandwidth has fallen as far as it is followed.
+    /// Whether rows can hardly be told apart at this bandwidth. No larger share of the spread of all rows ends
+    /// the path: far clusters, or one far row, may be that much farther apart than anything else.
     pub(crate) fn is_cold(&self) -> bool {
-        self.bandwidth <= self.lowest
-    }
-
-    /// Whether rows can hardly be told apart at this bandwidth.
-    pub(crate) fn is_narrow(&self) -> bool {
         self.bandwidth <= self.narrowest
     }
 

@@ -26,6 +26,20 @@ pub(crate) fn expectation_maximisation_step(
     sums.maximise(rest, mixture)
 }
 
+/// Log-density of `mixture` at every row, as far as it may count when mixtures are judged by rows that they
+/// have not seen.
+pub(crate) fn judging_log_density(data: &WeightedRows, mixture: &MixtureParameters) -> Vec<f64> {
+    let floor = least_judging(mixture.means.ncols());
+    mixture_log_density(data, mixture).into_iter().map(|density| density.max(floor)).collect()
+}
+
+/// The least log-density in `dim` working coordinates that counts when a mixture is judged by rows it has
+/// not seen: far under that of any row of a law that has been learned, it says no more than that the row is
+/// a stranger. Without it one outlier would outweigh all other rows.
+pub(crate) fn least_judging(dim: usize) -> f64 {
+    -500.0 - 20.0 * dim as f64
+}
+
 /// Log-density of `mixture` at every row, natural logarithm.
 pub(crate) fn mixture_log_density(data: &WeightedRows, mixture: &MixtureParameters) -> Vec<f64> {
     let gaussians = whitened(mixture);

@@ -15,4 +15,6 @@ pub use search::{CrossFit, CrossFittedMixture, FoldedSample, TriedCells};
 
 pub(crate) use annealing::Annealing;
 pub(crate) use cells::check_masses;
-pub(crate) use expectation_maximisation::{CellSums, WeightedRows, log_joint_densities, mixture_log_density};
+pub(crate) use expectation_maximisation::{
+    CellSums, WeightedRows, judging_log_density, least_judging, log_joint_densities,
+};

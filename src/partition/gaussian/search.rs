@@ -4,7 +4,9 @@ use nalgebra::DMatrix;
 
 use super::annealing::Annealing;
 use super::covariance::IsotropicRest;
-use super::expectation_maximisation::{WeightedRows, expectation_maximisation_step, mixture_log_density};
+use super::expectation_maximisation::{
+    WeightedRows, expectation_maximisation_step, judging_log_density, mixture_log_density,
+};
 use super::merging::merge_down_to;
 use crate::error::{Error, Result};
 use crate::parallel::map_each_mut;
@@ -275,7 +277,7 @@ fn refine(
         for _ in 0..steps {
             *mixture = expectation_maximisation_step(fold.training, mixture, rest);
         }
-        mixture_log_density(fold.held_out, mixture)
+        judging_log_density(fold.held_out, mixture)
     });
     Candidate {
         mixtures: work.into_iter().map(|(_, mixture)| mixture).collect(),
@@ -320,7 +322,7 @@ fn mend(candidate: &mut Candidate, larger: &Candidate, folds: &mut [Fold<'_>], r
         if likelihood(&merged) > likelihood(own) {
             **own = merged;
         }
-        mixture_log_density(fold.held_out, own)
+        judging_log_density(fold.held_out, own)
     });
     candidate.held_out = held_out.concat();
 }

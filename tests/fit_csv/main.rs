@@ -1,84 +1,17 @@
 //! `fit_csv` does what its help says, and on any failure says why in one line and leaves no file.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
 
-#[path = "../examples/support/mod.rs"]
+mod bench;
+mod kinds;
+mod streams;
+#[path = "../../examples/support/mod.rs"]
 mod support;
+
+use bench::Bench;
 use support::output::{check_writable, write_together};
 use support::table::Table;
-
-/// An empty directory of a test's own, in which the example runs.
-struct Bench(PathBuf);
-
-impl Bench {
-    fn new(test: &str) -> Self {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fit_csv").join(test);
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn with(self, name: &str, content: impl AsRef<[u8]>) -> Self {
-        fs::write(self.0.join(name), content).unwrap();
-        self
-    }
-
-    fn with_geyser(self) -> Self {
-        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/old_faithful.csv");
-        fs::copy(data, self.0.join("in.csv")).unwrap();
-        self
-    }
-
-    /// The words of `command` are separated by spaces.
-    fn run(&self, command: &str) -> Output {
-        Command::new(example()).args(command.split(' ')).current_dir(&self.0).output().unwrap()
-    }
-
-    fn succeed(&self, command: &str) -> String {
-        let output = self.run(command);
-        let errors = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.success() && errors.is_empty(), "{command}: {errors}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// The one line that a failing command prints, without the line end.
-    fn fail(&self, command: &str) -> String {
-        let before = self.files();
-        let output = self.run(command);
-        let errors = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{command}: {errors}");
-        assert!(self.files() == before, "{command}: files were left or changed");
-        let line = errors.strip_suffix('\n').and_then(|line| line.strip_prefix("error: ")).unwrap();
-        assert!(!line.contains('\n'), "{command}: {errors}");
-        line.to_owned()
-    }
-
-    fn files(&self) -> BTreeMap<String, Vec<u8>> {
-        let entries = fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap());
-        entries
-            .map(|entry| {
-                let content = fs::read(entry.path()).unwrap_or_default();
-                (entry.file_name().into_string().unwrap(), content)
-            })
-            .collect()
-    }
-
-    fn table(&self, name: &str) -> Table {
-        Table::read(&self.0.join(name)).unwrap()
-    }
-}
-
-/// The example, which cargo builds along with the tests unless it is told to build this one alone.
-fn example() -> PathBuf {
-    let this_test = std::env::current_exe().unwrap();
-    let profile = this_test.ancestors().nth(2).unwrap();
-    let example = profile.join("examples").join("fit_csv").with_extension(std::env::consts::EXE_EXTENSION);
-    assert!(example.exists(), "{} is not built: cargo build --example fit_csv", example.display());
-    example
-}
 
 #[test]
 fn draws_evaluates_and_shows() {
@@ -178,6 +111,7 @@ fn says_what_is_wrong_with_a_command() {
     let bench = Bench::new("commands")
         .with_geyser()
         .with("swapped.csv", "waiting,eruptions\n79,3.6\n")
+        .with("other.csv", "eruptions,wait\n3.6,79\n")
         .with("wide.csv", "a,b,c\n1,2,3\n");
     fs::create_dir(bench.0.join("dir")).unwrap();
     let help = "; --help lists all options";
@@ -226,6 +160,10 @@ fn says_what_is_wrong_with_a_command() {
         (
             "--data in.csv --eval swapped.csv --log-density-out ld.csv --samples 9 --out new.csv",
             "swapped.csv: column 1 is waiting, but was eruptions where the model learned".into(),
+        ),
+        (
+            "--data in.csv --eval other.csv --log-density-out ld.csv --samples 9 --out new.csv",
+            "other.csv: column 2 is wait, but was waiting where the model learned".into(),
         ),
     ] {
         assert_eq!(bench.fail(command), expected, "{command}");
@@ -280,7 +218,7 @@ fn says_what_is_wrong_with_a_saved_model() {
         let line = bench.fail("--load bad.json --samples 9 --out new.csv");
         assert!(line.starts_with("bad.json: ") && line.contains(expected), "{line}");
     }
-    let bench = bench.with("wide.csv", "a,b,c\n1,2,3\n");
+    let bench = bench.with("wide.csv", "a,b,c\n1,2,3\n").with("other.csv", "x,y\n3.6,79\n");
     for (command, expected) in [
         ("--load m.json --plot p.svg", "--plot shows the data too: it needs --data, not --load"),
         ("--load m.json --component-std 1", "--component-std is for a fit: it needs --data, not --load"),
@@ -289,6 +227,10 @@ fn says_what_is_wrong_with_a_saved_model() {
         (
             "--load m.json --eval wide.csv --log-density-out ld.csv",
             "wide.csv: expected the 2 columns eruptions, waiting, found 3: a, b, c",
+        ),
+        (
+            "--load m.json --eval other.csv --log-density-out ld.csv",
+            "other.csv: column 1 is x, but was eruptions where the model learned",
         ),
     ] {
         assert_eq!(bench.fail(command), expected, "{command}");
