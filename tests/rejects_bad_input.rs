@@ -414,7 +414,7 @@ impl Partitioner for OddMixture {
             covariances: vec![DMatrix::identity(self.dim, self.dim)],
         };
         let folds = vec![one.clone(); self.folds];
-        Ok(Some(CrossFittedMixture { folds, all_rows: one, tried: Vec::new(), larger: Vec::new() }))
+        Ok(Some(CrossFittedMixture::new(folds, one)))
     }
 }
 

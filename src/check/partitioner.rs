@@ -35,7 +35,7 @@ const TOLERANCE: f64 = 1e-5;
 /// use gmix_diffusion::{GaussianPartitioner, VoronoiPartitioner};
 ///
 /// let mut rng = StdRng::seed_from_u64(1);
-/// check_partitioner(&GaussianPartitioner, &mut rng)?;
+/// check_partitioner(&GaussianPartitioner::default(), &mut rng)?;
 /// check_partitioner(&VoronoiPartitioner::hard(), &mut rng)?;
 /// # Ok::<(), gmix_diffusion::Error>(())
 /// ```
@@ -157,8 +157,12 @@ mod tests {
     #[test]
     fn shipped_partitioners_pass() {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(2);
-        let shipped: [&dyn Partitioner; 4] =
-            [&GaussianPartitioner, &VoronoiPartitioner::soft(), &VoronoiPartitioner::hard(), &SingleCell];
+        let shipped: [&dyn Partitioner; 4] = [
+            &GaussianPartitioner::default(),
+            &VoronoiPartitioner::soft(),
+            &VoronoiPartitioner::hard(),
+            &SingleCell,
+        ];
         for partitioner in shipped {
             check_partitioner(partitioner, &mut rng).unwrap();
         }

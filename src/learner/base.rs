@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
-use nalgebra::{DMatrix, DVector, SymmetricEigen};
+use nalgebra::{DMatrix, SymmetricEigen};
 
 use super::geometry::Geometry;
 use super::shape::choose_shape;
 use crate::error::Result;
 use crate::linalg::transposed_product;
 use crate::partition::{
-    CrossFittedMixture, FoldedSample, GaussianCells, MixtureParameters, Partition, TriedCells,
+    CrossFittedMixture, FoldedSample, GaussianCells, MixtureParameters, Partition, TriedCells, average,
 };
 use crate::process::NoiseLevel;
 use crate::score::{CellMixture, Embedding, GaussianMixture, centres_into};
@@ -39,27 +39,37 @@ impl Base {
     /// The average of the folds of `found`, in the coordinates of `geometry`.
     pub(crate) fn new(found: CrossFittedMixture, geometry: &Geometry) -> Result<Self> {
         let (dim, sample, rest) = (geometry.active_dim(), &geometry.subsample, &geometry.rest);
-        let shape = choose_shape(&found, sample);
-        let folds: Result<Vec<CellMixture>> = found
-            .folds
+        let held_out = found.held_out_densities();
+        let shape = choose_shape(&held_out, sample);
+        let folds: Result<Vec<CellMixture>> = held_out
             .iter()
             .map(|mixture| CellMixture::new(mixture, shape, Embedding::all_active(dim)))
             .collect();
-        let n_folds = found.folds.len() as f64;
-        let cells = found.folds.iter().map(|m| m.masses.len() as f64).sum::<f64>() / n_folds;
+        let parts = found.parts();
+        let components: usize = parts.iter().map(|(_, part)| part.masses.len()).sum();
+        let cells = components as f64 / parts.len() as f64;
         // The centres of at most m + 1 cells span the active space, so that the other coordinates of
         // their means are free; with more cells they are the common mean.
         let free = rest.axes.ncols() > 0 && cells <= dim as f64 + 1.0;
-        let rest_means = if free { rest.component_means(&found, sample)? } else { DMatrix::zeros(0, 0) };
+        let rest_means = if free { rest.component_means(&parts, sample)? } else { DMatrix::zeros(0, 0) };
         let embedding = Embedding {
             axes: geometry.subspace.axes.clone(),
             rest: rest.axes.clone(),
             rest_variance: rest.variance,
             rest_means,
         };
-        let mixture = CellMixture::new(&average(&found.folds), shape, embedding)?;
+        let mixture = CellMixture::new(
+            &average(&parts.iter().map(|(_, part)| part).collect::<Vec<_>>()),
+            shape,
+            embedding,
+        )?;
         let cells = cells_of(found.all_rows, geometry.component_std)?;
         Ok(Self { mixture, folds: folds?, cells: Arc::new(cells), tried: found.tried })
+    }
+
+    /// Whether every row has a mixture that has not seen it.
+    pub(crate) fn is_cross_fitted(&self) -> bool {
+        self.folds.len() > 1
     }
 
     /// β of the cells' radial shape, unless they are Gaussian.
@@ -88,16 +98,20 @@ impl RestCoordinates {
         if self.axes.ncols() > 0 { self.variance.sqrt() } else { f64::INFINITY }
     }
 
-    /// The means of all folds' components along the rest axes, each by one M-step on the rows that its
-    /// fold's mixture was fitted to: Σk × (d − m).
-    fn component_means(&self, found: &CrossFittedMixture, sample: &FoldedSample) -> Result<DMatrix<f64>> {
+    /// The means of all parts' components along the rest axes, each by one M-step on the rows that its
+    /// part was fitted to: Σk × (d − m).
+    fn component_means(
+        &self,
+        parts: &[(Option<usize>, MixtureParameters)],
+        sample: &FoldedSample,
+    ) -> Result<DMatrix<f64>> {
         let mut means = Vec::new();
-        for (fold, mixture) in found.folds.iter().enumerate() {
+        for (fold, mixture) in parts {
             let MixtureParameters { masses, means: centres, covariances } = mixture.clone();
             let mixture = GaussianMixture::new(masses, centres, covariances)?;
             let mut responsibilities = mixture.responsibilities(NoiseLevel::CLEAN, &sample.rows)?;
             for (i, mut row) in responsibilities.row_iter_mut().enumerate() {
-                row *= if sample.folds[i] == fold { 0.0 } else { sample.weights[i] };
+                row *= if Some(sample.folds[i]) == *fold { 0.0 } else { sample.weights[i] };
             }
             let sums = transposed_product(&responsibilities, &self.rows);
             for (cell, sum) in sums.row_iter().enumerate() {
@@ -105,18 +119,6 @@ impl RestCoordinates {
             }
         }
         Ok(DMatrix::from_rows(&means))
-    }
-}
-
-/// The mixture whose density is the average of those of `folds`.
-fn average(folds: &[MixtureParameters]) -> MixtureParameters {
-    let share = 1.0 / folds.len() as f64;
-    let masses: Vec<f64> = folds.iter().flat_map(|m| m.masses.iter().map(|w| w * share)).collect();
-    let means: Vec<_> = folds.iter().flat_map(|m| m.means.row_iter().map(|row| row.into_owned())).collect();
-    MixtureParameters {
-        masses: DVector::from_vec(masses),
-        means: DMatrix::from_rows(&means),
-        covariances: folds.iter().flat_map(|m| m.covariances.clone()).collect(),
     }
 }
 

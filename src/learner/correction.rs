@@ -25,7 +25,8 @@ const ACCEPTANCE: f64 = 3.0;
 const LEAST_DEGREE: usize = 2;
 
 /// The tasks of all levels that are noisy enough to be regressed; none where there are so many cells that
-/// polynomials worth having exceed the features of a level, since cells are the finer tool then.
+/// polynomials worth having exceed the features of a level, since cells are the finer tool then, and where
+/// the base was not fitted without each fold, since what it leaves over is unknown.
 pub(super) fn correction_tasks(
     learner: &DiffusionLearner,
     geometry: &Geometry,
@@ -35,7 +36,7 @@ pub(super) fn correction_tasks(
     let dim = geometry.active_dim();
     let regression = &learner.regression;
     let degree = regression.degree_in_cells(base.cells.centres().nrows(), dim, FEATURES);
-    if degree < LEAST_DEGREE.min(regression.wanted_degree()) {
+    if degree < LEAST_DEGREE.min(regression.wanted_degree()) || !base.is_cross_fitted() {
         return Ok(Vec::new());
     }
     let noisy = |level: &NoiseLevel| level.noise_to_signal() >= REUSE_BELOW * geometry.component_std;

@@ -231,7 +231,7 @@ fn complements(folds: &[Block]) -> Vec<WeightedRows> {
 /// Log-likelihoods of every fold's rows under the mixtures that have not seen them.
 fn held_out_likelihoods(folds: &[Block], candidates: &[CrossFit]) -> Likelihoods {
     let mut sums = Likelihoods::zeros(candidates.len());
-    for (fold, block) in folds.iter().enumerate() {
+    for (fold, block) in folds.iter().enumerate().take(candidates[0].folds.len()) {
         let data = WeightedRows { rows: block.rows.clone(), weights: block.weights.clone() };
         let densities: Vec<Vec<f64>> =
             candidates.iter().map(|candidate| judging_log_density(&data, &candidate.folds[fold])).collect();

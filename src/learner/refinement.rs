@@ -137,9 +137,19 @@ impl Refinement {
         for tried in &mut self.tried[..self.found.tried.len()] {
             tried.chosen = false;
         }
+        let is_near = |index: usize, reach: f64| {
+            let (loss, std_error) = judged.paired(top, index);
+            loss <= reach * std_error
+        };
+        let average_within = self.found.average_within;
+        let also = (chosen + 1..self.group.len())
+            .filter(|&index| average_within.is_some_and(|reach| is_near(index, reach)))
+            .map(|index| self.group[index].clone())
+            .collect();
         let folds = self.group.swap_remove(chosen).folds;
         // Four fifths of many rows name the cells as well as all of them.
         let all_rows = folds[0].clone();
-        Next::Done(CrossFittedMixture { folds, all_rows, tried: self.tried, larger: Vec::new() })
+        let (tried, larger) = (self.tried, Vec::new());
+        Next::Done(CrossFittedMixture { folds, all_rows, also, average_within, tried, larger })
     }
 }

@@ -4,9 +4,7 @@ use nalgebra::DMatrix;
 
 use crate::kernels::responsibilities_in_place;
 use crate::parallel::map_each_mut;
-use crate::partition::{
-    CrossFittedMixture, FoldedSample, MixtureParameters, WeightedRows, least_judging, log_joint_densities,
-};
+use crate::partition::{FoldedSample, MixtureParameters, WeightedRows, least_judging, log_joint_densities};
 use crate::score::RadialShape;
 
 /// Shapes tried first, on either side of the Gaussian, and the step between those tried around the best.
@@ -21,15 +19,16 @@ const EVIDENCE: f64 = 2.995_732_273_553_991;
 
 /// The shape of highest held-out log-likelihood, if there is evidence of it at the level of one twentieth.
 ///
-/// Every row is judged by the mixture that has not seen its fold, and by the shape that is best on the
-/// other folds.
-pub(super) fn choose_shape(found: &CrossFittedMixture, sample: &FoldedSample) -> RadialShape {
-    let folds: Vec<HeldOut> = found
-        .folds
-        .iter()
-        .enumerate()
-        .map(|(fold, mixture)| HeldOut::new(sample.part(fold, true), mixture))
-        .collect();
+/// `mixtures` are those of the sample's folds. Every row is judged by the mixture that has not seen its fold,
+/// and by the shape that is best on the other folds; with one mixture, on the other half of its fold.
+pub(super) fn choose_shape(mixtures: &[MixtureParameters], sample: &FoldedSample) -> RadialShape {
+    let folds: Vec<HeldOut> = match mixtures {
+        [only] => sample.part(0, true).halves().map(|rows| HeldOut::new(rows, only)).into(),
+        _ => {
+            let of_fold = |(fold, mixture)| HeldOut::new(sample.part(fold, true), mixture);
+            mixtures.iter().enumerate().map(of_fold).collect()
+        }
+    };
     let coarse: Vec<f64> = (-COARSE_STEPS..=COARSE_STEPS).map(|i| COARSE * f64::from(i)).collect();
     let mut trials = trials(&coarse, &folds);
     let near = best(&trials, None).beta;

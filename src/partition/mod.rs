@@ -13,5 +13,5 @@ pub use partitioner::{CentreEstimates, Partitioner, SingleCell};
 pub use voronoi::{VoronoiCells, VoronoiPartitioner};
 
 pub(crate) use gaussian::{
-    Annealing, CellSums, WeightedRows, judging_log_density, least_judging, log_joint_densities,
+    Annealing, CellSums, WeightedRows, average, judging_log_density, least_judging, log_joint_densities,
 };

@@ -15,6 +15,17 @@ pub(crate) struct WeightedRows {
     pub(crate) weights: Vec<f64>,
 }
 
+impl WeightedRows {
+    /// Every other row, and the rest.
+    pub(crate) fn halves(&self) -> [Self; 2] {
+        [0, 1].map(|first| {
+            let members: Vec<usize> = (first..self.weights.len()).step_by(2).collect();
+            let weights = members.iter().map(|&i| self.weights[i]).collect();
+            Self { rows: self.rows.select_rows(&members), weights }
+        })
+    }
+}
+
 /// One EM step, its M-step for the covariances being [`shrink_covariances`]; and the log-likelihood of
 /// the mixture it started from. Cells that lost all their rows are dropped, if any cell has rows.
 pub(crate) fn expectation_maximisation_step(

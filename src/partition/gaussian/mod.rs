@@ -1,20 +1,25 @@
 //! Cells with covariances of their own, and the coarse-to-fine search that finds them.
 
 mod annealing;
+mod candidate;
 mod cells;
 mod covariance;
+mod cross_fit;
 mod expectation_maximisation;
+mod folded_sample;
 mod merging;
 mod partitioner;
 mod search;
 
 pub use cells::GaussianCells;
 pub use covariance::IsotropicRest;
+pub use cross_fit::{CrossFit, CrossFittedMixture, TriedCells};
+pub use folded_sample::FoldedSample;
 pub use partitioner::GaussianPartitioner;
-pub use search::{CrossFit, CrossFittedMixture, FoldedSample, TriedCells};
 
 pub(crate) use annealing::Annealing;
 pub(crate) use cells::check_masses;
+pub(crate) use cross_fit::average;
 pub(crate) use expectation_maximisation::{
     CellSums, WeightedRows, judging_log_density, least_judging, log_joint_densities,
 };

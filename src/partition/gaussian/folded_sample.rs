@@ -1,0 +1,69 @@
+use nalgebra::DMatrix;
+
+use super::covariance::IsotropicRest;
+use super::expectation_maximisation::WeightedRows;
+use crate::error::{Error, Result};
+
+/// A sample of rows for a partitioner to find cells in, cut into folds.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct FoldedSample {
+    /// Rows in the working coordinates of the active subspace, n × m, in random order.
+    pub rows: DMatrix<f64>,
+    /// Their weights, length n.
+    pub weights: Vec<f64>,
+    /// The fold of each row, length n.
+    pub folds: Vec<usize>,
+    /// Number of rows that the sample stands for, at least n.
+    pub stands_for: u64,
+    /// Number of folds.
+    pub n_folds: usize,
+    /// What is known of directions outside the active subspace.
+    pub rest: IsotropicRest,
+}
+
+impl FoldedSample {
+    /// A sample with nothing known of other directions.
+    ///
+    /// # Errors
+    /// [`Error::ShapeMismatch`] unless there is a weight and a fold for every row,
+    /// [`Error::InvalidSetting`] for fewer than two folds or a fold that is not below `n_folds`.
+    pub fn new(rows: DMatrix<f64>, weights: Vec<f64>, folds: Vec<usize>, n_folds: usize) -> Result<Self> {
+        let n = rows.nrows();
+        for (what, found) in [("row weights", weights.len()), ("folds of rows", folds.len())] {
+            if found != n {
+                return Err(Error::ShapeMismatch { what, expected: n, found });
+            }
+        }
+        let highest = folds.iter().copied().max().unwrap_or(0);
+        if n_folds < 2 || highest >= n_folds {
+            let requirement = "at least 2, and above every fold";
+            return Err(Error::InvalidSetting {
+                name: "number of folds",
+                value: n_folds as f64,
+                requirement,
+            });
+        }
+        Ok(Self { rows, weights, folds, n_folds, stands_for: n as u64, rest: IsotropicRest::NONE })
+    }
+
+    /// The rows of fold `fold`, or all others.
+    pub(crate) fn part(&self, fold: usize, inside: bool) -> WeightedRows {
+        let members: Vec<usize> =
+            (0..self.folds.len()).filter(|&i| (self.folds[i] == fold) == inside).collect();
+        WeightedRows {
+            rows: self.rows.select_rows(&members),
+            weights: members.iter().map(|&i| self.weights[i]).collect(),
+        }
+    }
+
+    /// The rows to fit for fold `fold`: those outside it, or all where these are none.
+    pub(super) fn training(&self, fold: usize) -> WeightedRows {
+        let outside = self.part(fold, false);
+        if outside.weights.is_empty() { self.all() } else { outside }
+    }
+
+    pub(super) fn all(&self) -> WeightedRows {
+        WeightedRows { rows: self.rows.clone(), weights: self.weights.clone() }
+    }
+}
