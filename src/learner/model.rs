@@ -8,6 +8,8 @@ use rand_distr::multi::MultiDistribution;
 use super::report::FitReport;
 use super::units::Units;
 use crate::density::{check_points, log_density, log_density_with_control};
+#[cfg(doc)]
+use crate::error::Error;
 use crate::error::Result;
 use crate::partition::Partition;
 use crate::process::{NoiseLevel, NoiseLevels};

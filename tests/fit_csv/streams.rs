@@ -66,7 +66,7 @@ fn a_full_device_is_an_error_and_leaves_no_file() {
 fn what_may_not_be_read_or_written_is_named() {
     let bench = Bench::new("permissions").with_geyser().with("secret.csv", "a\n1\n2\n");
     fs::create_dir(bench.0.join("closed")).unwrap();
-    fs::set_permissions(bench.0.join("secret.csv"), Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(bench.0.join("secret.csv"), Permissions::from_mode(0o000)).unwrap();
     fs::set_permissions(bench.0.join("closed"), Permissions::from_mode(0o555)).unwrap();
     // The superuser may do everything.
     if File::open(bench.0.join("secret.csv")).is_ok() {
