@@ -35,6 +35,10 @@ DIAMONDS_ROWS = 10_000
 CRATE = {
     "crate": ("default", False),
     "crate_std": ("default", True),
+    "fast": ("fast", False),
+    "fast_std": ("fast", True),
+    "thorough": ("thorough", False),
+    "thorough_std": ("thorough", True),
     "plain": ("plain", False),
     "plain_std": ("plain", True),
     "paper": ("paper", False),

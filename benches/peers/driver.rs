@@ -8,8 +8,8 @@
 //!
 //! `rows` writes `train.f64`, `test.f64` (20,000 fresh rows) and `truth.f64` (their exact log-density)
 //! into the directory; `fit` reads the first two and writes `model.f64`, the fitted log-density at the
-//! test rows, and draws as many. Files are little-endian f64, row by row. COMPOSITION is `default`, `plain` or `paper`;
-//! COMPONENT_STD a number or `unknown`. Figures go to standard output as one JSON object.
+//! test rows, and draws as many. Files are little-endian f64, row by row. COMPOSITION is `default`, `fast`,
+//! `thorough`, `plain` or `paper`; COMPONENT_STD a number or `unknown`. Figures go to standard output as one JSON object.
 
 use std::error::Error;
 use std::fs;
@@ -59,6 +59,8 @@ fn draw_rows(name: &str, n: usize, seed: u64, directory: &Path) -> Outcome<Value
 fn learner(composition: &str, component_std: &str) -> Outcome<DiffusionLearner> {
     let learner = match composition {
         "default" => DiffusionLearner::new(),
+        "fast" => DiffusionLearner::fast(),
+        "thorough" => DiffusionLearner::thorough(),
         "plain" => DiffusionLearner::new().with_partitioner(VoronoiPartitioner::soft()),
         "paper" => DiffusionLearner::paper(),
         other => return Err(format!("no composition is named {other}").into()),
