@@ -7,6 +7,10 @@ import numpy as np
 NAMES = {
     "crate": "crate",
     "crate_std": "crate, std given",
+    "fast": "fast",
+    "fast_std": "fast, std given",
+    "thorough": "thorough",
+    "thorough_std": "thorough, std given",
     "em_full": "EM + BIC, full",
     "em_types": "EM + BIC, all types",
     "npml": "nonparametric ML, std given",

@@ -12,12 +12,12 @@ const COARSE: f64 = 0.1;
 const COARSE_STEPS: i32 = 6;
 const FINE: f64 = 0.02;
 const FINE_STEPS: i32 = 4;
-/// By how much (in nats, over all rows) a shape has to raise the held-out log-likelihood: ln 20. A ratio of
+/// By how much (in nats, over all rows) a shape has to raise the held-out log-likelihood: ln 100. A ratio of
 /// likelihoods whose alternative was chosen on other rows has expectation 1 where the Gaussian cells
-/// are the truth, and so exceeds 20 in one case of 20 at most (Wasserman, Ramdas, Balakrishnan 2020).
-const EVIDENCE: f64 = 2.995_732_273_553_991;
+/// are the truth, and so exceeds 100 in one case of 100 at most (Wasserman, Ramdas, Balakrishnan 2020).
+const EVIDENCE: f64 = 4.605_170_185_988_092;
 
-/// The shape of highest held-out log-likelihood, if there is evidence of it at the level of one twentieth.
+/// The shape of highest held-out log-likelihood, if there is evidence of it at the level of one hundredth.
 ///
 /// `mixtures` are those of the sample's folds. Every row is judged by the mixture that has not seen its fold,
 /// and by the shape that is best on the other folds; with one mixture, on the other half of its fold.
