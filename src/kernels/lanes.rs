@@ -25,9 +25,12 @@ impl Lanes {
         match column[start..].first_chunk::<LANES>() {
             Some(&full) => Self(full),
             None => {
-                let mut lanes = [0.0; LANES];
-                lanes[..column.len() - start].copy_from_slice(&column[start..]);
-                Self(lanes)
+                // Lane by lane, because a copy of unknown length would take all eights through memory.
+                let mut tail = Self::ZERO;
+                for (lane, value) in tail.0.iter_mut().enumerate() {
+                    *value = column.get(start + lane).copied().unwrap_or(0.0);
+                }
+                tail
             }
         }
     }
@@ -38,20 +41,29 @@ impl Lanes {
         match column[start..].first_chunk_mut::<LANES>() {
             Some(full) => *full = self.0,
             None => {
-                let rows = column.len() - start;
-                column[start..].copy_from_slice(&self.0[..rows]);
+                for (lane, value) in self.0.into_iter().enumerate() {
+                    if let Some(out) = column.get_mut(start + lane) {
+                        *out = value;
+                    }
+                }
             }
         }
     }
 
     #[inline(always)]
-    fn map(self, f: impl Fn(f64) -> f64) -> Self {
-        Self(std::array::from_fn(|lane| f(self.0[lane])))
+    fn map(mut self, f: impl Fn(f64) -> f64) -> Self {
+        for lane in &mut self.0 {
+            *lane = f(*lane);
+        }
+        self
     }
 
     #[inline(always)]
-    fn zip(self, other: Self, f: impl Fn(f64, f64) -> f64) -> Self {
-        Self(std::array::from_fn(|lane| f(self.0[lane], other.0[lane])))
+    fn zip(mut self, other: Self, f: impl Fn(f64, f64) -> f64) -> Self {
+        for (lane, other) in self.0.iter_mut().zip(other.0) {
+            *lane = f(*lane, other);
+        }
+        self
     }
 
     /// The larger one; `self` where it is NaN.

@@ -38,6 +38,11 @@ fn softmax_above(log_weights: &mut [Lanes], cut: f64) -> Lanes {
 
 /// Turns a column of log-weights into exp(log-weight − peak), for peaks that are not below.
 pub(crate) fn exponentials_in_place(log_weights: &mut [f64], peaks: &[f64]) {
+    vectorised!(exponentials(log_weights, peaks));
+}
+
+#[inline(always)]
+fn exponentials(log_weights: &mut [f64], peaks: &[f64]) {
     for start in (0..log_weights.len()).step_by(LANES) {
         let below = Lanes::load(log_weights, start) - Lanes::load(peaks, start);
         below.exp_above(LOG_SMALLEST).store(log_weights, start);
@@ -47,6 +52,11 @@ pub(crate) fn exponentials_in_place(log_weights: &mut [f64], peaks: &[f64]) {
 /// Turns log-weights (n × k) into responsibilities: a softmax of each row, negligible ones zero.
 /// Returns the log-sum-exp of every row.
 pub(crate) fn responsibilities_in_place(log_weights: &mut DMatrix<f64>) -> Vec<f64> {
+    vectorised!(responsibilities(log_weights))
+}
+
+#[inline(always)]
+fn responsibilities(log_weights: &mut DMatrix<f64>) -> Vec<f64> {
     let (n, cells) = log_weights.shape();
     let mut log_sums = vec![0.0; n];
     if n == 0 {

@@ -12,6 +12,7 @@ pub(crate) struct Cell<const M: usize> {
     centre: [f64; M],
     /// Row b gives coordinate b.
     whitening: [[f64; M]; M],
+    transposed: [[f64; M]; M],
     /// Squared lengths of these rows.
     precisions: [f64; M],
 }
@@ -24,6 +25,7 @@ impl<const M: usize> Cell<M> {
             log_weight: gaussian.log_weight,
             centre: std::array::from_fn(|axis| gaussian.centre[axis]),
             whitening,
+            transposed: std::array::from_fn(|axis| whitening.map(|row| row[axis])),
             precisions: whitening.map(|row| row.iter().map(|w| w * w).sum()),
         }
     }
@@ -31,11 +33,14 @@ impl<const M: usize> Cell<M> {
     /// z = W(x − c).
     #[inline(always)]
     pub(crate) fn coordinates(&self, x: &[Lanes; M]) -> [Lanes; M] {
-        let centred: [Lanes; M] = std::array::from_fn(|axis| x[axis] - self.centre[axis]);
-        std::array::from_fn(|b| {
-            let term = |axis: usize| centred[axis] * self.whitening[b][axis];
-            (1..M).fold(term(0), |sum, axis| sum + term(axis))
-        })
+        let mut coordinates = [Lanes::ZERO; M];
+        for ((&x, &centre), weights) in x.iter().zip(&self.centre).zip(&self.transposed) {
+            let centred = x - centre;
+            for (z, &weight) in coordinates.iter_mut().zip(weights) {
+                *z += centred * weight;
+            }
+        }
+        coordinates
     }
 
     /// log w N(x; c, S).
@@ -45,13 +50,16 @@ impl<const M: usize> Cell<M> {
         square * -0.5 + self.log_weight
     }
 
-    /// Wᵀh: a gradient in standard coordinates along the axes of x.
+    /// Adds r Wᵀh to `sums`, for a gradient h in standard coordinates: along the axes of x.
     #[inline(always)]
-    pub(crate) fn along_axes(&self, gradient: &[Lanes; M]) -> [Lanes; M] {
-        std::array::from_fn(|axis| {
-            let term = |b: usize| gradient[b] * self.whitening[b][axis];
-            (1..M).fold(term(0), |sum, b| sum + term(b))
-        })
+    pub(crate) fn add_along_axes(&self, gradient: &[Lanes; M], r: Lanes, sums: &mut [Lanes; M]) {
+        for axis in 0..M {
+            let mut along = gradient[0] * self.whitening[0][axis];
+            for b in 1..M {
+                along += gradient[b] * self.whitening[b][axis];
+            }
+            sums[axis] += along * r;
+        }
     }
 
     /// Of each standard coordinate z: |∇z|².
@@ -63,9 +71,31 @@ impl<const M: usize> Cell<M> {
 /// The eight rows from `start` on, far ones pulled in.
 #[inline(always)]
 pub(crate) fn load_rows<const M: usize>(points: &DMatrixView<'_, f64>, start: usize) -> [Lanes; M] {
-    std::array::from_fn(|axis| Lanes::load(points.column(axis).as_slice(), start).clamp(FARTHEST))
+    let mut x = [Lanes::ZERO; M];
+    for (axis, x) in x.iter_mut().enumerate() {
+        *x = Lanes::load(points.column(axis).as_slice(), start).clamp(FARTHEST);
+    }
+    x
 }
 
+/// Writes −Wᵀz at the rows of `points` into `out`, both n × M.
+#[inline(always)]
+pub(super) fn gradient_into<const M: usize>(
+    cell: &Cell<M>,
+    points: DMatrixView<'_, f64>,
+    mut out: DMatrixViewMut<'_, f64>,
+) {
+    for start in (0..points.nrows()).step_by(LANES) {
+        let z = cell.coordinates(&load_rows(&points, start));
+        let mut gradient = [Lanes::ZERO; M];
+        cell.add_along_axes(&z, Lanes::splat(-1.0), &mut gradient);
+        for (axis, gradient) in gradient.iter().enumerate() {
+            gradient.store(out.column_mut(axis).as_mut_slice(), start);
+        }
+    }
+}
+
+#[inline(always)]
 pub(super) fn log_joint_into<const M: usize>(
     cells: &[Cell<M>],
     points: DMatrixView<'_, f64>,

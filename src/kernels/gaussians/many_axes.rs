@@ -1,5 +1,7 @@
 //! Gaussians in more dimensions than that: coordinates of blocks of rows by products of matrices.
 
+use std::slice::{ChunksExact, ChunksExactMut};
+
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 
 use super::{FARTHEST, Gaussian};
@@ -11,13 +13,11 @@ pub(crate) struct ManyAxes {
     log_weights: Vec<f64>,
     /// The mean of all centres: counted from there, little is lost to rounding.
     origin: Vec<f64>,
-    /// Wᵀ of all cells, side by side: m × km.
+    /// Wᵀ of all cells, side by side, and below it −W(c − origin): (m + 1) × km.
     whitening: DMatrix<f64>,
     /// W of all cells, on top of each other: km × m.
     stacked: DMatrix<f64>,
-    /// W(c − origin) of all cells.
-    offsets: Vec<f64>,
-    /// Squared lengths of the columns of `whitening`.
+    /// Squared lengths of the rows of `stacked`.
     precisions: Vec<f64>,
 }
 
@@ -30,21 +30,23 @@ impl ManyAxes {
         let mean = |axis: usize| gaussians.iter().map(|g| g.centre[axis] / cells as f64).sum();
         let origin: Vec<f64> = (0..dim).map(mean).collect();
         let mut stacked = DMatrix::zeros(dim * cells, dim);
-        let mut offsets = Vec::with_capacity(dim * cells);
+        let mut whitening = DMatrix::zeros(dim + 1, dim * cells);
         for (j, gaussian) in gaussians.iter().enumerate() {
             stacked.rows_mut(j * dim, dim).copy_from(&gaussian.whitening);
-            for row in gaussian.whitening.row_iter() {
-                let centred = gaussian.centre.iter().zip(&origin).map(|(c, o)| c - o);
-                offsets.push(row.iter().zip(centred).map(|(w, c)| w * c).sum());
+            for (b, row) in gaussian.whitening.row_iter().enumerate() {
+                let mut column = whitening.column_mut(j * dim + b);
+                for (axis, &weight) in row.iter().enumerate() {
+                    column[axis] = weight;
+                    column[dim] -= weight * (gaussian.centre[axis] - origin[axis]);
+                }
             }
         }
         Self {
             log_weights: gaussians.iter().map(|g| g.log_weight).collect(),
             origin,
-            whitening: stacked.transpose(),
+            whitening,
             precisions: stacked.row_iter().map(|w| w.norm_squared()).collect(),
             stacked,
-            offsets,
         }
     }
 
@@ -56,42 +58,42 @@ impl ManyAxes {
         self.origin.len()
     }
 
-    /// z = W(x − c) of all cells, side by side, at the rows x of a block (n × m): n × km.
-    pub(crate) fn coordinates(&self, mut block: DMatrix<f64>) -> DMatrix<f64> {
-        for (mut column, origin) in block.column_iter_mut().zip(&self.origin) {
-            column.apply(|x| *x = x.clamp(-FARTHEST, FARTHEST) - origin);
+    /// Writes z = W(x − c) of all cells, side by side, at rows x (n × m), far ones pulled in: n × km.
+    pub(crate) fn coordinates_into(&self, rows: &DMatrixView<'_, f64>, out: &mut DMatrix<f64>) {
+        let n = rows.nrows();
+        let mut centred = DMatrix::from_element(n, self.dim() + 1, 1.0);
+        for (axis, origin) in self.origin.iter().enumerate() {
+            let mut column = centred.column_mut(axis);
+            column.zip_apply(&rows.column(axis), |c, x| *c = x.clamp(-FARTHEST, FARTHEST) - origin);
         }
-        let mut coordinates = block * &self.whitening;
-        for (mut column, offset) in coordinates.column_iter_mut().zip(&self.offsets) {
-            column.add_scalar_mut(-offset);
+        if out.nrows() != n {
+            *out = DMatrix::zeros(n, self.whitening.ncols());
         }
-        coordinates
+        out.gemm(1.0, &centred, &self.whitening, 0.0);
     }
 
-    /// Cell `j`'s part of the coordinates of eight rows.
+    /// Cell `j`'s part of a matrix that has columns for every standard coordinate of every cell.
     #[inline(always)]
-    pub(crate) fn load(&self, coordinates: &DMatrix<f64>, row: usize, j: usize, out: &mut [Lanes]) {
-        let (n, dim) = (coordinates.nrows(), self.dim());
-        let columns = coordinates.as_slice()[j * dim * n..(j + 1) * dim * n].chunks_exact(n);
-        for (out, column) in out.iter_mut().zip(columns) {
-            *out = Lanes::load(column, row);
-        }
+    pub(crate) fn columns_of<'a>(&self, j: usize, all: &'a DMatrix<f64>) -> ChunksExact<'a, f64> {
+        let (n, dim) = (all.nrows(), self.dim());
+        all.as_slice()[j * dim * n..(j + 1) * dim * n].chunks_exact(n)
     }
 
-    /// The inverse of [`load`](Self::load).
+    /// As [`columns_of`](Self::columns_of), to be changed.
     #[inline(always)]
-    pub(crate) fn store(&self, values: &[Lanes], row: usize, j: usize, coordinates: &mut DMatrix<f64>) {
-        let (n, dim) = (coordinates.nrows(), self.dim());
-        let columns = coordinates.as_mut_slice()[j * dim * n..(j + 1) * dim * n].chunks_exact_mut(n);
-        for (value, column) in values.iter().zip(columns) {
-            value.store(column, row);
-        }
+    pub(crate) fn columns_of_mut<'a>(&self, j: usize, all: &'a mut DMatrix<f64>) -> ChunksExactMut<'a, f64> {
+        let (n, dim) = (all.nrows(), self.dim());
+        all.as_mut_slice()[j * dim * n..(j + 1) * dim * n].chunks_exact_mut(n)
     }
 
-    /// log wⱼ N(x; cⱼ, Sⱼ) from the cell's own coordinates.
+    /// log wⱼ N(x; cⱼ, Sⱼ) at the eight rows from `row` on.
     #[inline(always)]
-    pub(crate) fn log_joint(&self, j: usize, coordinates: &[Lanes]) -> Lanes {
-        let square = coordinates.iter().fold(Lanes::ZERO, |sum, &z| sum + z * z);
+    pub(crate) fn log_joint(&self, j: usize, coordinates: &DMatrix<f64>, row: usize) -> Lanes {
+        let mut square = Lanes::ZERO;
+        for column in self.columns_of(j, coordinates) {
+            let z = Lanes::load(column, row);
+            square += z * z;
+        }
         square * -0.5 + self.log_weights[j]
     }
 
@@ -111,18 +113,33 @@ impl ManyAxes {
         gradients.columns(j * dim, dim) * self.stacked.rows(j * dim, dim)
     }
 
+    #[inline(always)]
     pub(super) fn log_joint_into(&self, points: DMatrixView<'_, f64>, mut out: DMatrixViewMut<'_, f64>) {
-        let mut z = vec![Lanes::ZERO; self.dim()];
+        let mut coordinates = DMatrix::zeros(0, 0);
         for start in (0..points.nrows()).step_by(Self::BLOCK) {
             let rows = Self::BLOCK.min(points.nrows() - start);
-            let coordinates = self.coordinates(points.rows(start, rows).into_owned());
-            for row in (0..rows).step_by(LANES) {
-                for j in 0..self.cells() {
-                    self.load(&coordinates, row, j, &mut z);
-                    self.log_joint(j, &z)
-                        .store(&mut out.column_mut(j).as_mut_slice()[start..start + rows], row);
+            self.coordinates_into(&points.rows(start, rows), &mut coordinates);
+            for j in 0..self.cells() {
+                let mut column = out.column_mut(j);
+                for row in (0..rows).step_by(LANES) {
+                    self.log_joint(j, &coordinates, row).store(column.as_mut_slice(), start + row);
                 }
             }
+        }
+    }
+
+    /// Writes −Wⱼᵀzⱼ at the rows of `points` into `out`, both n × m.
+    pub(super) fn gradient_into(
+        &self,
+        j: usize,
+        points: DMatrixView<'_, f64>,
+        mut out: DMatrixViewMut<'_, f64>,
+    ) {
+        let mut coordinates = DMatrix::zeros(0, 0);
+        for start in (0..points.nrows()).step_by(Self::BLOCK) {
+            let rows = Self::BLOCK.min(points.nrows() - start);
+            self.coordinates_into(&points.rows(start, rows), &mut coordinates);
+            out.rows_mut(start, rows).copy_from(&-self.along_axes(j, &coordinates));
         }
     }
 }

@@ -68,6 +68,15 @@ impl GaussianCells {
     }
 }
 
+impl GaussianCells {
+    /// wⱼ N(cⱼ, Cⱼ + τ² I) of a cell.
+    fn blurred(&self, bandwidth: f64, cell: usize) -> Gaussian {
+        let variances: Vec<f64> = self.variances[cell].iter().map(|v| v + bandwidth * bandwidth).collect();
+        let centre = self.centres.row(cell).iter().copied().collect();
+        Gaussian::along_axes(self.masses[cell].ln(), centre, &self.axes[cell], &variances)
+    }
+}
+
 impl Partition for GaussianCells {
     fn centres(&self) -> &DMatrix<f64> {
         &self.centres
@@ -79,12 +88,7 @@ impl Partition for GaussianCells {
         points: DMatrixView<'_, f64>,
         log_weights: DMatrixViewMut<'_, f64>,
     ) -> Result<()> {
-        let gaussians = (0..self.masses.len()).map(|cell| {
-            let variances: Vec<f64> =
-                self.variances[cell].iter().map(|v| v + bandwidth * bandwidth).collect();
-            let centre = self.centres.row(cell).iter().copied().collect();
-            Gaussian::along_axes(self.masses[cell].ln(), centre, &self.axes[cell], &variances)
-        });
+        let gaussians = (0..self.masses.len()).map(|cell| self.blurred(bandwidth, cell));
         let gaussians = Gaussians::new(points.ncols(), gaussians.collect());
         gaussians.log_joint_into(points, log_weights);
         Ok(())
@@ -95,22 +99,10 @@ impl Partition for GaussianCells {
         bandwidth: f64,
         cell: usize,
         points: DMatrixView<'_, f64>,
-        mut gradient: DMatrixViewMut<'_, f64>,
+        gradient: DMatrixViewMut<'_, f64>,
     ) -> Result<()> {
-        let (n, dim) = points.shape();
-        let mut projected = vec![0.0; n];
-        gradient.fill(0.0);
-        for axis in 0..dim {
-            let direction = self.axes[cell].column(axis);
-            project(points, self.centres.row(cell).iter(), direction.iter(), &mut projected);
-            let variance = self.variances[cell][axis] + bandwidth * bandwidth;
-            for column in 0..dim {
-                let factor = direction[column] / variance;
-                for (out, p) in gradient.column_mut(column).iter_mut().zip(&projected) {
-                    *out -= factor * p;
-                }
-            }
-        }
+        let gaussian = self.blurred(bandwidth, cell);
+        Gaussians::new(points.ncols(), vec![gaussian]).gradient_into(0, points, gradient);
         Ok(())
     }
 
@@ -132,21 +124,6 @@ impl Partition for GaussianCells {
             .map(|(axes, variances)| axes * DMatrix::from_diagonal(variances) * axes.transpose())
             .collect();
         Some(MixtureParameters { masses: self.masses.clone(), means: self.centres.clone(), covariances })
-    }
-}
-
-/// Writes (y − c)·q for every row y of `points` into `out`.
-fn project<'a>(
-    points: DMatrixView<'_, f64>,
-    centre: impl Iterator<Item = &'a f64>,
-    direction: impl Iterator<Item = &'a f64>,
-    out: &mut [f64],
-) {
-    out.fill(0.0);
-    for ((column, c), q) in points.column_iter().zip(centre).zip(direction) {
-        for (out, y) in out.iter_mut().zip(column.iter()) {
-            *out += (y - c) * q;
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
 
 use crate::error::{Error, Result};
+use crate::kernels::linear_forms_into;
 use crate::partition::cells::{MixtureParameters, Partition};
 use crate::partition::gaussian::check_masses;
 
@@ -53,21 +54,14 @@ impl VoronoiCells {
         Ok(Self { centres, masses: None })
     }
 
-    /// Writes y·cⱼ/τ² − |cⱼ|²/2τ², which orders the cells like −|y − cⱼ|²/2τ² without cancelling far away.
-    fn affinities_into(
-        &self,
-        bandwidth: f64,
-        points: DMatrixView<'_, f64>,
-        out: &mut DMatrixViewMut<'_, f64>,
-    ) {
+    /// log wⱼ + y·cⱼ/τ² − |cⱼ|²/2τ², which orders the cells like log wⱼ − |y − cⱼ|²/2τ² without cancelling far
+    /// away: coefficients of y (m × k) and constants.
+    fn affinities(&self, bandwidth: f64) -> (DMatrix<f64>, Vec<f64>) {
         let precision = 1.0 / (bandwidth * bandwidth);
-        for (cell, centre) in self.centres.row_iter().enumerate() {
-            let mut column = out.column_mut(cell);
-            column.fill(-0.5 * precision * centre.norm_squared());
-            for (axis, &c) in centre.iter().enumerate() {
-                column.axpy(precision * c, &points.column(axis), 1.0);
-            }
-        }
+        let log_mass = |cell: usize| self.masses.as_ref().map_or(0.0, |masses| masses[cell].ln());
+        let centres = self.centres.row_iter().enumerate();
+        let constants = centres.map(|(cell, c)| log_mass(cell) - 0.5 * precision * c.norm_squared());
+        (self.centres.transpose() * precision, constants.collect())
     }
 }
 
@@ -82,21 +76,14 @@ impl Partition for VoronoiCells {
         points: DMatrixView<'_, f64>,
         mut log_weights: DMatrixViewMut<'_, f64>,
     ) -> Result<()> {
-        self.affinities_into(bandwidth, points, &mut log_weights);
-        match &self.masses {
-            Some(masses) => {
-                for (cell, mass) in masses.iter().enumerate() {
-                    log_weights.column_mut(cell).add_scalar_mut(mass.ln());
-                }
-            }
-            None => {
-                for row in 0..points.nrows() {
-                    let nearest = (0..self.centres.nrows())
-                        .reduce(|a, b| if log_weights[(row, b)] > log_weights[(row, a)] { b } else { a });
-                    for cell in 0..self.centres.nrows() {
-                        log_weights[(row, cell)] =
-                            if Some(cell) == nearest { 0.0 } else { f64::NEG_INFINITY };
-                    }
+        let (coefficients, constants) = self.affinities(bandwidth);
+        linear_forms_into(points, &coefficients, &constants, log_weights.as_view_mut());
+        if self.masses.is_none() {
+            for row in 0..points.nrows() {
+                let nearest = (0..self.centres.nrows())
+                    .reduce(|a, b| if log_weights[(row, b)] > log_weights[(row, a)] { b } else { a });
+                for cell in 0..self.centres.nrows() {
+                    log_weights[(row, cell)] = if Some(cell) == nearest { 0.0 } else { f64::NEG_INFINITY };
                 }
             }
         }

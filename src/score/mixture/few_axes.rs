@@ -1,8 +1,11 @@
 //! Cells in few directions: all there is of eight rows stays in registers and the innermost cache.
 
+use std::ops::Neg;
+
 use super::{Factors, Outputs, Rows, bounded};
 use crate::kernels::{Cell, LANES, Lanes, load_rows, softmax};
 
+#[inline(always)]
 pub(super) fn evaluate<const M: usize>(
     cells: &[Cell<M>],
     factors: &Factors,
@@ -33,7 +36,7 @@ pub(super) fn evaluate<const M: usize>(
         }
         factors.store_pulls(&responsibilities, M, start, outputs);
         if let Some(out) = outputs.divergence.as_deref_mut() {
-            divergence(cells, factors, &x, &responsibilities, &mean).store(out, start);
+            divergence(cells, factors, &x, &responsibilities, &mean.map(Lanes::neg)).store(out, start);
         }
     }
 }
@@ -50,31 +53,27 @@ fn mean_gradient<const M: usize>(
     for (j, (cell, &r)) in cells.iter().zip(responsibilities).enumerate() {
         let mut h = cell.coordinates(x);
         factors.gradient(j, &mut h);
-        let gradient = cell.along_axes(&h.map(|h| h * r));
-        for (mean, gradient) in mean.iter_mut().zip(gradient) {
-            *mean += gradient;
-        }
+        cell.add_along_axes(&h, r, &mut mean);
     }
     mean
 }
 
+#[inline(always)]
 fn divergence<const M: usize>(
     cells: &[Cell<M>],
     factors: &Factors,
     x: &[Lanes; M],
     responsibilities: &[Lanes],
-    mean: &[Lanes; M],
+    minus_mean: &[Lanes; M],
 ) -> Lanes {
     let mut divergence = factors.pull_spread(responsibilities);
     for (j, (cell, &r)) in cells.iter().zip(responsibilities).enumerate() {
         let mut z = cell.coordinates(x);
         let trace = factors.trace(j, &z, cell.precisions());
         factors.gradient(j, &mut z);
-        let mut squared_deviation = Lanes::ZERO;
-        for (&gradient, &mean) in cell.along_axes(&z).iter().zip(mean) {
-            let deviation = gradient - mean;
-            squared_deviation += deviation * deviation;
-        }
+        let mut deviation = *minus_mean;
+        cell.add_along_axes(&z, Lanes::splat(1.0), &mut deviation);
+        let squared_deviation = deviation.iter().fold(Lanes::ZERO, |sum, &d| sum + d * d);
         divergence += r * (bounded(squared_deviation) + trace);
     }
     divergence

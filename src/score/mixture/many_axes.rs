@@ -5,15 +5,18 @@ use nalgebra::DMatrix;
 use super::{Factors, Outputs, Rows, bounded};
 use crate::kernels::{LANES, Lanes, ManyAxes, softmax};
 
+#[inline(always)]
 pub(super) fn evaluate(cells: &ManyAxes, factors: &Factors, rows: &Rows<'_>, outputs: &mut Outputs<'_>) {
     let n = rows.points.nrows();
+    // Large enough that the allocator would map fresh pages for every block.
+    let (mut coordinates, mut weighed) = (DMatrix::zeros(0, 0), DMatrix::zeros(0, 0));
     for start in (0..n).step_by(ManyAxes::BLOCK) {
         let size = ManyAxes::BLOCK.min(n - start);
         let block = Block { cells, factors, start, size };
-        let coordinates = cells.coordinates(rows.points.rows(start, size).into_owned());
+        cells.coordinates_into(&rows.points.rows(start, size), &mut coordinates);
         let responsibilities = block.responsibilities(&coordinates, rows, outputs);
         if outputs.score.is_some() || outputs.divergence.is_some() {
-            block.derivatives(coordinates, &responsibilities, outputs);
+            block.derivatives(&mut coordinates, &responsibilities, &mut weighed, outputs);
         }
     }
 }
@@ -27,108 +30,160 @@ struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// Of every eight rows those of all cells; writes the log-density.
+    /// First rows of every eight, from that of the block on.
+    fn eights(&self) -> impl Iterator<Item = usize> + use<> {
+        (0..self.size).step_by(LANES)
+    }
+
+    /// Those of all cells, eight rows after the other; writes the log-density.
+    #[inline(always)]
     fn responsibilities(
         &self,
         coordinates: &DMatrix<f64>,
         rows: &Rows<'_>,
         outputs: &mut Outputs<'_>,
-    ) -> Vec<Vec<Lanes>> {
-        let mut z = vec![Lanes::ZERO; self.cells.dim()];
-        let of_eight = |row: usize| {
-            let log_joint = |j: usize| {
-                self.cells.load(coordinates, row, j, &mut z);
-                let mut log_joint = self.cells.log_joint(j, &z);
-                self.factors.add_log(j, &z, &mut log_joint);
-                log_joint
-            };
-            let mut responsibilities: Vec<Lanes> = (0..self.cells.cells()).map(log_joint).collect();
-            self.factors.add_pulls(rows, self.start + row, &mut responsibilities);
-            let log_density = softmax(&mut responsibilities);
+    ) -> Vec<Lanes> {
+        let cells = self.cells.cells();
+        let mut responsibilities = vec![Lanes::ZERO; cells * self.size.div_ceil(LANES)];
+        for j in 0..cells {
+            for (eight, row) in self.eights().enumerate() {
+                responsibilities[eight * cells + j] = self.cells.log_joint(j, coordinates, row);
+            }
+        }
+        if self.factors.shape.is_some() {
+            self.for_each(coordinates, |eight, j, z| {
+                self.factors.add_log(j, z, &mut responsibilities[eight * cells + j]);
+            });
+        }
+        for (row, of_eight) in self.eights().zip(responsibilities.chunks_exact_mut(cells)) {
+            self.factors.add_pulls(rows, self.start + row, of_eight);
+            let log_density = softmax(of_eight);
             if let Some(out) = outputs.log_density.as_deref_mut() {
                 log_density.store(out, self.start + row);
             }
-            responsibilities
-        };
-        (0..self.size).step_by(LANES).map(of_eight).collect()
+        }
+        responsibilities
+    }
+
+    /// Calls `visit` with the number of every eight rows, a cell and their coordinates in that cell.
+    #[inline(always)]
+    fn for_each(&self, coordinates: &DMatrix<f64>, mut visit: impl FnMut(usize, usize, &[Lanes])) {
+        let mut z = vec![Lanes::ZERO; self.cells.dim()];
+        for j in 0..self.cells.cells() {
+            for (eight, row) in self.eights().enumerate() {
+                for (z, column) in z.iter_mut().zip(self.cells.columns_of(j, coordinates)) {
+                    *z = Lanes::load(column, row);
+                }
+                visit(eight, j, &z);
+            }
+        }
     }
 
     /// Writes score and divergence, as far as they are wanted.
+    #[inline(always)]
     fn derivatives(
         &self,
-        mut coordinates: DMatrix<f64>,
-        responsibilities: &[Vec<Lanes>],
+        coordinates: &mut DMatrix<f64>,
+        responsibilities: &[Lanes],
+        weighed: &mut DMatrix<f64>,
         outputs: &mut Outputs<'_>,
     ) {
-        let dim = self.cells.dim();
-        let mut divergence = vec![Lanes::ZERO; responsibilities.len()];
-        let with_divergence = outputs.divergence.is_some();
-        if with_divergence {
-            for (eight, (sum, r)) in divergence.iter_mut().zip(responsibilities).enumerate() {
-                *sum = self.factors.pull_spread(r) + self.mean_trace(&coordinates, eight * LANES, r);
-            }
+        let (dim, cells) = (self.cells.dim(), self.cells.cells());
+        let of_eights = || self.eights().zip(responsibilities.chunks_exact(cells));
+        let mut divergence: Vec<Lanes> = of_eights().map(|(_, r)| self.factors.pull_spread(r)).collect();
+        if outputs.divergence.is_some() {
+            self.for_each(coordinates, |eight, j, z| {
+                let trace = self.factors.trace(j, z, self.cells.precisions(j));
+                divergence[eight] += responsibilities[eight * cells + j] * trace;
+            });
         }
-        self.for_each_cell(&mut coordinates, |_, j, h| self.factors.gradient(j, h));
-        let gradients = with_divergence.then(|| coordinates.clone());
-        self.for_each_cell(&mut coordinates, |eight, j, h| {
-            h.iter_mut().for_each(|h| *h = *h * responsibilities[eight][j]);
-        });
-        let mean = self.cells.sum_along_axes(&coordinates);
+        // Of Gaussian cells the gradient is −z, a sign that the products take in.
+        let sign = if self.factors.shape.is_some() { 1.0 } else { -1.0 };
+        if self.factors.shape.is_some() {
+            self.gradients_in_place(coordinates);
+        }
+        self.weigh(coordinates, sign, responsibilities, weighed);
+        let mean = self.cells.sum_along_axes(weighed);
         if let Some(score) = &mut outputs.score {
             score.view_mut((self.start, 0), (self.size, dim)).copy_from(&mean);
         }
-        for (eight, r) in responsibilities.iter().enumerate() {
-            self.factors.store_pulls(r, dim, self.start + eight * LANES, outputs);
+        for (row, r) in of_eights() {
+            self.factors.store_pulls(r, dim, self.start + row, outputs);
         }
-        if let (Some(out), Some(gradients)) = (outputs.divergence.as_deref_mut(), gradients) {
-            self.add_spread(&gradients, &mean, responsibilities, &mut divergence);
-            for (eight, divergence) in divergence.iter().enumerate() {
-                divergence.store(out, self.start + eight * LANES);
+        if let Some(out) = outputs.divergence.as_deref_mut() {
+            self.add_spread(coordinates, sign, &mean, responsibilities, &mut divergence);
+            for (row, divergence) in self.eights().zip(divergence) {
+                divergence.store(out, self.start + row);
             }
         }
     }
 
-    /// Calls `change` with every eight rows' number, cell and coordinates in that cell.
-    fn for_each_cell(&self, coordinates: &mut DMatrix<f64>, change: impl Fn(usize, usize, &mut [Lanes])) {
-        let mut z = vec![Lanes::ZERO; self.cells.dim()];
-        for row in (0..self.size).step_by(LANES) {
-            for j in 0..self.cells.cells() {
-                self.cells.load(coordinates, row, j, &mut z);
-                change(row / LANES, j, &mut z);
-                self.cells.store(&z, row, j, coordinates);
+    /// Coordinates become gradients of log-densities, in coordinates of the same cells.
+    #[inline(always)]
+    fn gradients_in_place(&self, coordinates: &mut DMatrix<f64>) {
+        let mut h = vec![Lanes::ZERO; self.cells.dim()];
+        for j in 0..self.cells.cells() {
+            for row in self.eights() {
+                for (h, column) in h.iter_mut().zip(self.cells.columns_of(j, coordinates)) {
+                    *h = Lanes::load(column, row);
+                }
+                self.factors.gradient(j, &mut h);
+                for (h, column) in h.iter().zip(self.cells.columns_of_mut(j, coordinates)) {
+                    h.store(column, row);
+                }
             }
         }
     }
 
-    /// Σ rⱼ tr Hⱼ.
-    fn mean_trace(&self, coordinates: &DMatrix<f64>, row: usize, responsibilities: &[Lanes]) -> Lanes {
-        let mut z = vec![Lanes::ZERO; self.cells.dim()];
-        let mut sum = Lanes::ZERO;
-        for (j, &r) in responsibilities.iter().enumerate() {
-            self.cells.load(coordinates, row, j, &mut z);
-            sum += r * self.factors.trace(j, &z, self.cells.precisions(j));
+    /// Writes gradients times `sign` times responsibilities.
+    #[inline(always)]
+    fn weigh(
+        &self,
+        gradients: &DMatrix<f64>,
+        sign: f64,
+        responsibilities: &[Lanes],
+        weighed: &mut DMatrix<f64>,
+    ) {
+        if weighed.nrows() != gradients.nrows() {
+            *weighed = DMatrix::zeros(gradients.nrows(), gradients.ncols());
         }
-        sum
+        let cells = self.cells.cells();
+        for j in 0..cells {
+            let columns = self.cells.columns_of(j, gradients).zip(self.cells.columns_of_mut(j, weighed));
+            for (gradient, weighed) in columns {
+                for (eight, row) in self.eights().enumerate() {
+                    let r = responsibilities[eight * cells + j] * sign;
+                    (Lanes::load(gradient, row) * r).store(weighed, row);
+                }
+            }
+        }
     }
 
-    /// Adds Σ rⱼ |gⱼ − ḡ|², from gradients in standard coordinates.
+    /// Adds Σ rⱼ |gⱼ − ḡ|², from gradients in standard coordinates, which are to be multiplied by `sign`.
+    #[inline(always)]
     fn add_spread(
         &self,
         gradients: &DMatrix<f64>,
+        sign: f64,
         mean: &DMatrix<f64>,
-        responsibilities: &[Vec<Lanes>],
+        responsibilities: &[Lanes],
         divergence: &mut [Lanes],
     ) {
-        for j in 0..self.cells.cells() {
-            let deviations = self.cells.along_axes(j, gradients) - mean;
-            for (eight, (sum, r)) in divergence.iter_mut().zip(responsibilities).enumerate() {
+        let cells = self.cells.cells();
+        for j in 0..cells {
+            let gradient = self.cells.along_axes(j, gradients);
+            for (eight, (row, sum)) in self.eights().zip(divergence.iter_mut()).enumerate() {
                 let mut square = Lanes::ZERO;
-                for column in deviations.as_slice().chunks_exact(self.size) {
-                    let deviation = Lanes::load(column, eight * LANES);
+                for (gradient, mean) in columns(&gradient).zip(columns(mean)) {
+                    let deviation = Lanes::load(gradient, row) * sign - Lanes::load(mean, row);
                     square += deviation * deviation;
                 }
-                *sum += r[j] * bounded(square);
+                *sum += responsibilities[eight * cells + j] * bounded(square);
             }
         }
     }
+}
+
+fn columns(matrix: &DMatrix<f64>) -> std::slice::ChunksExact<'_, f64> {
+    matrix.as_slice().chunks_exact(matrix.nrows())
 }

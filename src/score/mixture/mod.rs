@@ -10,7 +10,7 @@ mod many_axes;
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 
 use super::cell_mixture::NoisedShape;
-use crate::kernels::{Gaussians, Lanes};
+use crate::kernels::{Gaussians, Lanes, vectorised};
 
 /// Rows evaluated together, so that their coordinates stay in the cache.
 pub(super) const ROW_BLOCK: usize = 128;
@@ -61,12 +61,12 @@ impl NoisedMixture {
         let outputs = &mut outputs;
         let rows = Rows { points, further };
         match &self.gaussians {
-            Gaussians::One(cells) => few_axes::evaluate(cells, &self.factors, &rows, outputs),
-            Gaussians::Two(cells) => few_axes::evaluate(cells, &self.factors, &rows, outputs),
-            Gaussians::Three(cells) => few_axes::evaluate(cells, &self.factors, &rows, outputs),
-            Gaussians::Four(cells) => few_axes::evaluate(cells, &self.factors, &rows, outputs),
-            Gaussians::Five(cells) => few_axes::evaluate(cells, &self.factors, &rows, outputs),
-            Gaussians::Many(cells) => many_axes::evaluate(cells, &self.factors, &rows, outputs),
+            Gaussians::One(cells) => vectorised!(few_axes::evaluate(cells, &self.factors, &rows, outputs)),
+            Gaussians::Two(cells) => vectorised!(few_axes::evaluate(cells, &self.factors, &rows, outputs)),
+            Gaussians::Three(cells) => vectorised!(few_axes::evaluate(cells, &self.factors, &rows, outputs)),
+            Gaussians::Four(cells) => vectorised!(few_axes::evaluate(cells, &self.factors, &rows, outputs)),
+            Gaussians::Five(cells) => vectorised!(few_axes::evaluate(cells, &self.factors, &rows, outputs)),
+            Gaussians::Many(cells) => vectorised!(many_axes::evaluate(cells, &self.factors, &rows, outputs)),
         }
     }
 }
