@@ -59,6 +59,7 @@ fn the_reverse_diffusion_draws_from_the_same_law() {
     const N: usize = 10_000;
     let mut rng = StdRng::seed_from_u64(4);
     let model = fitted("balls5d", &mut rng);
+    assert!(model.report().radial_shape.is_some(), "the balls' cells have a shape of their own");
     let exact = model.sample(N, &mut rng).unwrap();
     let diffused = model.clone().with_sampler(Ddpm::new()).sample(N, &mut rng).unwrap();
     for power in [1, 2, 4] {

@@ -97,20 +97,16 @@ impl Partition for GaussianCells {
         points: DMatrixView<'_, f64>,
         mut gradient: DMatrixViewMut<'_, f64>,
     ) -> Result<()> {
-        let (n, dim) = points.shape();
-        let mut projected = vec![0.0; n];
-        gradient.fill(0.0);
-        for axis in 0..dim {
-            let direction = self.axes[cell].column(axis);
-            project(points, self.centres.row(cell).iter(), direction.iter(), &mut projected);
-            let variance = self.variances[cell][axis] + bandwidth * bandwidth;
-            for column in 0..dim {
-                let factor = direction[column] / variance;
-                for (out, p) in gradient.column_mut(column).iter_mut().zip(&projected) {
-                    *out -= factor * p;
-                }
-            }
+        let mut centred = points.into_owned();
+        for (mut column, c) in centred.column_iter_mut().zip(self.centres.row(cell).iter()) {
+            column.add_scalar_mut(-c);
         }
+        // −(y − c) Q diag(1/(λ + τ²)) Qᵀ.
+        let mut along_axes = centred * &self.axes[cell];
+        for (mut column, variance) in along_axes.column_iter_mut().zip(self.variances[cell].iter()) {
+            column /= -(variance + bandwidth * bandwidth);
+        }
+        gradient.gemm(1.0, &along_axes, &self.axes[cell].transpose(), 0.0);
         Ok(())
     }
 
@@ -132,21 +128,6 @@ impl Partition for GaussianCells {
             .map(|(axes, variances)| axes * DMatrix::from_diagonal(variances) * axes.transpose())
             .collect();
         Some(MixtureParameters { masses: self.masses.clone(), means: self.centres.clone(), covariances })
-    }
-}
-
-/// Writes (y − c)·q for every row y of `points` into `out`.
-fn project<'a>(
-    points: DMatrixView<'_, f64>,
-    centre: impl Iterator<Item = &'a f64>,
-    direction: impl Iterator<Item = &'a f64>,
-    out: &mut [f64],
-) {
-    out.fill(0.0);
-    for ((column, c), q) in points.column_iter().zip(centre).zip(direction) {
-        for (out, y) in out.iter_mut().zip(column.iter()) {
-            *out += (y - c) * q;
-        }
     }
 }
 
