@@ -88,6 +88,20 @@ fn noised_levels_and_the_data_s_units_are_kept() {
 }
 
 #[test]
+fn rows_on_a_line_in_the_plane_are_drawn_on_it() {
+    let mut rng = StdRng::seed_from_u64(8);
+    let line = target("gmm1d_k2").draw(600, &mut rng);
+    let rows = DMatrix::from_fn(600, 2, |i, j| line[i] * [3.0, -4.0][j] + 1.0);
+    let model = DiffusionLearner::new().fit(&rows, &mut rng).unwrap();
+    let clean = NoiseLevels::variance_exploding([0.0]).unwrap();
+    let outside = ExactSampler.sample(&model, &clean, 500, &mut rng).unwrap();
+    let inside = model.with_sampler(ExactSampler).sample(500, &mut rng).unwrap();
+    for row in outside.row_iter().chain(inside.row_iter()) {
+        assert!((4.0 * (row[0] - 1.0) + 3.0 * (row[1] - 1.0)).abs() < 1e-9, "{row}");
+    }
+}
+
+#[test]
 fn a_learned_score_without_a_closed_form_has_none() {
     let mut rng = StdRng::seed_from_u64(7);
     let rows = target("gmm1d_k2").draw(400, &mut rng);
