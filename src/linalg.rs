@@ -1,9 +1,12 @@
 //! What the rooms share of linear algebra on row blocks.
 
-use nalgebra::{DMatrix, DMatrixView, Dyn};
+use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, Dyn};
 
 /// nalgebra hands products to `gemm` when every size exceeds this; smaller ones are summed here.
 const SMALL: usize = 5;
+
+/// Triangular systems up to this size are solved column by column.
+const TRIANGLE: usize = 16;
 
 /// A block of columns, each contiguous in memory, `stride` apart.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +76,38 @@ pub(crate) fn transposed_product(a: &DMatrix<f64>, b: &DMatrix<f64>) -> DMatrix<
     out
 }
 
+/// b ← L⁻¹b for lower triangular L. In halves, so that most of the work is products of matrices.
+pub(crate) fn solve_lower_triangular(lower: DMatrixView<'_, f64>, mut b: DMatrixViewMut<'_, f64>) {
+    let (n, half) = (lower.nrows(), lower.nrows() / 2);
+    if n <= TRIANGLE {
+        lower.solve_lower_triangular_mut(&mut b);
+        return;
+    }
+    let (mut first, mut second) = b.rows_range_pair_mut(..half, half..);
+    solve_lower_triangular(lower.view((0, 0), (half, half)), first.as_view_mut());
+    second.gemm(-1.0, &lower.view((half, 0), (n - half, half)), &first, 1.0);
+    solve_lower_triangular(lower.view((half, half), (n - half, n - half)), second);
+}
+
+/// b ← L⁻ᵀb for lower triangular L, likewise.
+pub(crate) fn solve_transposed_lower_triangular(lower: DMatrixView<'_, f64>, mut b: DMatrixViewMut<'_, f64>) {
+    let (n, half) = (lower.nrows(), lower.nrows() / 2);
+    if n <= TRIANGLE {
+        lower.tr_solve_lower_triangular_mut(&mut b);
+        return;
+    }
+    let (mut first, mut second) = b.rows_range_pair_mut(..half, half..);
+    solve_transposed_lower_triangular(lower.view((half, half), (n - half, n - half)), second.as_view_mut());
+    first.gemm(-1.0, &lower.view((half, 0), (n - half, half)).transpose(), &second, 1.0);
+    solve_transposed_lower_triangular(lower.view((0, 0), (half, half)), first);
+}
+
+/// Whether all entries beside the diagonal are zero.
+pub(crate) fn is_diagonal(matrix: &DMatrix<f64>) -> bool {
+    let mut columns = matrix.column_iter().enumerate();
+    columns.all(|(j, column)| column.iter().enumerate().all(|(i, &value)| i == j || value == 0.0))
+}
+
 /// Σ aᵢbᵢ in eight interleaved sums, which the compiler turns into vector instructions.
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     let (a_blocks, a_rest) = a.as_chunks::<8>();
@@ -90,6 +125,25 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn triangular_systems_are_solved_at_every_size() {
+        for (n, columns) in [(1, 1), (30, 2), (97, 1), (130, 40), (200, 7)] {
+            let lower = DMatrix::from_fn(n, n, |i, j| match i.cmp(&j) {
+                std::cmp::Ordering::Less => f64::NAN,
+                std::cmp::Ordering::Equal => 2.0 + (i as f64).sin(),
+                std::cmp::Ordering::Greater => ((i * 7 + j * 3) as f64).sin() / n as f64,
+            });
+            let triangle = lower.lower_triangle();
+            let b = DMatrix::from_fn(n, columns, |i, j| ((i * 5 + j * 11) as f64).cos());
+            let mut x = b.clone();
+            solve_lower_triangular(lower.as_view(), x.as_view_mut());
+            approx::assert_relative_eq!(&triangle * &x, b, epsilon = 1e-12);
+            let mut x = b.clone();
+            solve_transposed_lower_triangular(lower.as_view(), x.as_view_mut());
+            approx::assert_relative_eq!(triangle.transpose() * &x, b, epsilon = 1e-12);
+        }
+    }
 
     #[test]
     fn products_agree_with_plain_sums_at_every_size() {

@@ -72,24 +72,13 @@ impl Quadrature {
 
 /// Mass within .002 of one, and draws of the default sampler at no more than [`LARGEST_GAP`].
 fn check(name: &str, learner: DiffusionLearner, rows: &DMatrix<f64>, margin: f64, n: usize) {
-    check_within(0.002, name, learner, rows, margin, n);
-}
-
-fn check_within(
-    tolerance: f64,
-    name: &str,
-    learner: DiffusionLearner,
-    rows: &DMatrix<f64>,
-    margin: f64,
-    n: usize,
-) {
     let mut rng = StdRng::seed_from_u64(2);
     let model = learner.fit(rows, &mut rng).unwrap();
     let quadrature = Quadrature::new(&model, rows, margin, n);
     let mass: f64 = quadrature.mass.iter().sum();
     let gap = quadrature.gap(&model, &model.sample(DRAWS, &mut rng).unwrap());
     println!("{name}: mass {mass:.5}, gap {gap:.4}");
-    assert!((mass - 1.0).abs() < tolerance, "{name}: mass {mass}");
+    assert!((mass - 1.0).abs() < 0.002, "{name}: mass {mass}");
     assert!(gap < LARGEST_GAP, "{name}: gap {gap}");
 }
 
@@ -147,7 +136,6 @@ fn soft_cells_and_one_polynomial_on_a_line() {
     let rows = law.draw(ROWS, &mut StdRng::seed_from_u64(1));
     let soft = || DiffusionLearner::new().with_partitioner(VoronoiPartitioner::soft());
     check("soft cells", soft(), &rows, 1.0, 2_000);
-    // The control variate corrects for a start that is not Gaussian yet, which leaves a mass near one only.
-    check_within(0.005, "soft cells, skewed", soft(), &skewed(), 1.0, 2_000);
+    check("soft cells, skewed", soft(), &skewed(), 1.0, 2_000);
     check("one cell", DiffusionLearner::new().with_partitioner(SingleCell), &rows, 1.0, 2_000);
 }

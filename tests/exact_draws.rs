@@ -59,6 +59,7 @@ fn the_reverse_diffusion_draws_from_the_same_law() {
     const N: usize = 10_000;
     let mut rng = StdRng::seed_from_u64(4);
     let model = fitted("balls5d", &mut rng);
+    assert!(model.report().radial_shape.is_some(), "the balls' cells have a shape of their own");
     let exact = model.sample(N, &mut rng).unwrap();
     let diffused = model.clone().with_sampler(Ddpm::new()).sample(N, &mut rng).unwrap();
     for power in [1, 2, 4] {
@@ -83,6 +84,20 @@ fn noised_levels_and_the_data_s_units_are_kept() {
         let (column, variance) = (drawn.column(j), law.covariance[(j, j)]);
         assert!((column.mean() - law.mean[j]).abs() < 5.0 * (variance / 2e4).sqrt());
         assert!((column.variance() / variance - 1.0).abs() < 0.05);
+    }
+}
+
+#[test]
+fn rows_on_a_line_in_the_plane_are_drawn_on_it() {
+    let mut rng = StdRng::seed_from_u64(8);
+    let line = target("gmm1d_k2").draw(600, &mut rng);
+    let rows = DMatrix::from_fn(600, 2, |i, j| line[i] * [3.0, -4.0][j] + 1.0);
+    let model = DiffusionLearner::new().fit(&rows, &mut rng).unwrap();
+    let clean = NoiseLevels::variance_exploding([0.0]).unwrap();
+    let outside = ExactSampler.sample(&model, &clean, 500, &mut rng).unwrap();
+    let inside = model.with_sampler(ExactSampler).sample(500, &mut rng).unwrap();
+    for row in outside.row_iter().chain(inside.row_iter()) {
+        assert!((4.0 * (row[0] - 1.0) + 3.0 * (row[1] - 1.0)).abs() < 1e-9, "{row}");
     }
 }
 

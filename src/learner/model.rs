@@ -15,8 +15,7 @@ use crate::partition::Partition;
 use crate::process::{NoiseLevel, NoiseLevels};
 use crate::sampler::Sampler;
 use crate::score::{
-    DifferentiableScore, GaussianLaw, GaussianMixture, LogDensity, PiecewisePolynomialScore, ScoreModel,
-    check_columns,
+    DifferentiableScore, GaussianLaw, LogDensity, PiecewisePolynomialScore, ScoreModel, check_columns,
 };
 
 /// A learned law: draws rows, evaluates its log-density and its score.
@@ -63,9 +62,6 @@ pub struct DiffusionModel {
     report: FitReport,
     /// The cells of the quietest level.
     pub(crate) cells: Arc<dyn Partition>,
-    /// Without a base, the mixture of the quietest level's warm starts in working units, where they are
-    /// one: the control variate of the density.
-    warm_starts: Option<GaussianMixture>,
     /// Warm starts of the quietest level in the data's units, k × d.
     centres: DMatrix<f64>,
     /// Their masses, length k.
@@ -82,17 +78,12 @@ impl DiffusionModel {
     ) -> Result<Self> {
         let subspace = score.subspace();
         let working = subspace.embed(cells.centres());
-        let mixture = cells.centre_mixture();
-        let weights = match &mixture {
-            Some(mixture) => mixture.masses.clone(),
+        let weights = match cells.centre_mixture() {
+            Some(mixture) => mixture.masses,
             None => DVector::from_element(working.nrows(), 1.0 / working.nrows() as f64),
         };
-        let warm_starts = match (score.base(), &mixture) {
-            (None, Some(mixture)) => Some(subspace.blurred(mixture, score.component_std())?),
-            _ => None,
-        };
         let centres = units.to_data(&working);
-        Ok(Self { score, units, sampler, report, cells, warm_starts, centres, weights })
+        Ok(Self { score, units, sampler, report, cells, centres, weights })
     }
 
     /// Draws `n` rows: n × d. The same `rng` state gives the same rows for any number of threads.
@@ -107,9 +98,10 @@ impl DiffusionModel {
     /// Natural logarithm of the density at the rows of `points` (n × d), in the data's units: length n.
     ///
     /// It is the density of what [`sample`](Self::sample) draws: of X where the quietest level is clean,
-    /// else of Y/a there. By the probability flow with exact divergence, and the mixture of the quietest
-    /// level's warm starts as control variate. With hard cells the field has no divergence at the faces and there
-    /// is no such mixture: the result is an approximation.
+    /// else of Y/a there. That of the mixture of cells, in closed form, where no polynomials correct it.
+    /// Otherwise by the probability flow with exact divergence, and the mixture as control variate where
+    /// there is one. With hard cells the field has no divergence at the faces: the result is an
+    /// approximation.
     ///
     /// Where the learned rows lie on an affine hull of q < d dimensions ([`Units::hull_axes`]), so do the
     /// rows drawn: it is the density on that hull, with respect to its q-dimensional volume, and −∞ off it.
@@ -123,13 +115,13 @@ impl DiffusionModel {
         let working = self.units.to_working(points);
         let levels = self.score.levels();
         let quietest = levels.quietest();
-        let mut density = match (self.score.base(), &self.warm_starts) {
-            (Some(base), _) if !self.score.is_corrected() => base
+        let mut density = match self.score.base() {
+            Some(base) if !self.score.is_corrected() => base
                 .log_density(quietest, &(&working * quietest.signal()))?
                 .add_scalar(self.score.dim() as f64 * quietest.signal().ln()),
-            (Some(base), _) => log_density_with_control(&self.score, base, levels, &working)?,
-            (None, Some(control)) => log_density_with_control(&self.score, control, levels, &working)?,
-            (None, None) => log_density(&self.score, levels, &working)?,
+            Some(base) => log_density_with_control(&self.score, base, levels, &working)?,
+            // Warm starts under polynomials would be a poor control: their mixture need not resemble the law.
+            None => log_density(&self.score, levels, &working)?,
         };
         density.add_scalar_mut(-self.units.log_volume());
         for (density, off) in density.iter_mut().zip(self.units.off_hull(points)) {
@@ -244,7 +236,7 @@ impl ScoreModel for DiffusionModel {
     }
 
     fn exact_sample_into(&self, rng: &mut dyn Rng, mut rows: DMatrixViewMut<'_, f64>) -> Result<()> {
-        let mut working = DMatrix::zeros(rows.nrows(), rows.ncols());
+        let mut working = DMatrix::zeros(rows.nrows(), self.score.dim());
         self.score.exact_sample_into(rng, working.as_view_mut())?;
         rows.copy_from(&self.units.to_data(&working));
         Ok(())

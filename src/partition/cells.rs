@@ -92,7 +92,7 @@ pub trait Partition: Any + Debug + Send + Sync {
     }
 
     /// The law of the centres U for which the responsibilities are exact posteriors, when there is
-    /// one. Its density is the control variate of a log-density; `None` unless overridden.
+    /// one. Its masses are those of the warm starts of a fitted model; `None` unless overridden.
     fn centre_mixture(&self) -> Option<MixtureParameters> {
         None
     }

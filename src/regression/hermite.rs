@@ -21,46 +21,45 @@ pub(crate) fn hermite_table(points: &[f64], degree: usize, table: &mut [f64]) {
     }
 }
 
+/// α of a feature: the variables in use, rising, each with its exponent. Features of many variables use few.
+pub(crate) type Exponents = Vec<(usize, usize)>;
+
 /// The products h_α(u) = Π hₐᵢ(uᵢ) of total degree |α| ≤ D in `dim` variables, by rising degree, so
 /// that the basis of a lower degree is a prefix of that of a higher one.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct HermiteBasis {
     dim: usize,
     degree: usize,
-    /// Exponents α, one per feature.
-    exponents: Vec<Vec<usize>>,
+    /// α of every feature.
+    exponents: Vec<Exponents>,
     /// Where each α stands in `exponents`.
-    index: HashMap<Vec<usize>, usize>,
+    index: HashMap<Exponents, usize>,
     /// The feature without its last variable, that variable and its exponent; `None` for h₀ = 1.
     factors: Vec<Option<(usize, usize, usize)>>,
 }
 
 impl HermiteBasis {
     pub(crate) fn new(dim: usize, degree: usize) -> Self {
-        let mut exponents: Vec<Vec<usize>> = vec![vec![0; dim]];
+        let mut exponents: Vec<Exponents> = vec![Vec::new()];
         let mut last_degree = 0..1;
         for _ in 0..degree {
             let start = exponents.len();
             for index in last_degree {
                 // Raising only the last variable in use, or a later one, lists every α once.
-                let last = exponents[index].iter().rposition(|&e| e > 0).unwrap_or(0);
+                let last = exponents[index].last().map_or(0, |&(axis, _)| axis);
                 for axis in last..dim {
-                    let mut raised = exponents[index].clone();
-                    raised[axis] += 1;
-                    exponents.push(raised);
+                    exponents.push(raised(&exponents[index], axis));
                 }
             }
             last_degree = start..exponents.len();
         }
-        let index: HashMap<Vec<usize>, usize> =
+        let index: HashMap<Exponents, usize> =
             exponents.iter().enumerate().map(|(i, alpha)| (alpha.clone(), i)).collect();
         let factors = exponents
             .iter()
             .map(|alpha| {
-                let axis = alpha.iter().rposition(|&e| e > 0)?;
-                let mut rest = alpha.clone();
-                rest[axis] = 0;
-                Some((*index.get(&rest)?, axis, alpha[axis]))
+                let (&(axis, exponent), rest) = alpha.split_last()?;
+                Some((*index.get(rest)?, axis, exponent))
             })
             .collect();
         Self { dim, degree, exponents, index, factors }
@@ -83,18 +82,18 @@ impl HermiteBasis {
         self.exponents.len()
     }
 
-    pub(crate) fn exponents(&self) -> &[Vec<usize>] {
+    pub(crate) fn exponents(&self) -> &[Exponents] {
         &self.exponents
     }
 
     /// Where the feature with exponents `alpha` stands, if it is of degree ≤ D.
-    pub(crate) fn position(&self, alpha: &[usize]) -> Option<usize> {
+    pub(crate) fn position(&self, alpha: &[(usize, usize)]) -> Option<usize> {
         self.index.get(alpha).copied()
     }
 
     /// Total degree of feature `index`.
     pub(crate) fn order(&self, index: usize) -> usize {
-        self.exponents[index].iter().sum()
+        self.exponents[index].iter().map(|(_, exponent)| exponent).sum()
     }
 
     /// The feature whose exponent of `axis` is one lower than that of feature `index`, and √αₐₓᵢₛ, so
@@ -103,9 +102,8 @@ impl HermiteBasis {
         self.exponents
             .iter()
             .map(|alpha| {
-                let mut lowered = alpha.clone();
-                lowered[axis] = alpha[axis].checked_sub(1)?;
-                Some((self.position(&lowered)?, (alpha[axis] as f64).sqrt()))
+                let lower = self.position(&lowered(alpha, axis)?)?;
+                Some((lower, (exponent(alpha, axis) as f64).sqrt()))
             })
             .collect()
     }
@@ -140,6 +138,33 @@ impl HermiteBasis {
             }
         }
     }
+}
+
+/// The exponent of `axis` in α, 0 where it is not in use.
+pub(crate) fn exponent(alpha: &[(usize, usize)], axis: usize) -> usize {
+    alpha.iter().find(|(variable, _)| *variable == axis).map_or(0, |&(_, exponent)| exponent)
+}
+
+/// α with the exponent of `axis` one higher.
+pub(crate) fn raised(alpha: &[(usize, usize)], axis: usize) -> Exponents {
+    let mut raised = alpha.to_vec();
+    match raised.binary_search_by_key(&axis, |&(variable, _)| variable) {
+        Ok(place) => raised[place].1 += 1,
+        Err(place) => raised.insert(place, (axis, 1)),
+    }
+    raised
+}
+
+/// α with the exponent of `axis` one lower; `None` where it is not in use.
+pub(crate) fn lowered(alpha: &[(usize, usize)], axis: usize) -> Option<Exponents> {
+    let place = alpha.binary_search_by_key(&axis, |&(variable, _)| variable).ok()?;
+    let mut lowered = alpha.to_vec();
+    if lowered[place].1 > 1 {
+        lowered[place].1 -= 1;
+    } else {
+        lowered.remove(place);
+    }
+    Some(lowered)
 }
 
 #[cfg(test)]

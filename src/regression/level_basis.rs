@@ -6,7 +6,7 @@ use super::hermite::HermiteBasis;
 use super::normal_equations::NormalEquations;
 use crate::error::Result;
 use crate::kernels::responsibilities_in_place;
-use crate::linalg::{Columns, add_transposed_product};
+use crate::linalg::{Columns, add_transposed_product, is_diagonal};
 use crate::partition::{LocalFrame, Partition};
 
 /// What a regression of the centre denoiser regresses on.
@@ -118,9 +118,12 @@ impl LevelBasis {
     }
 
     fn locate(&self, points: &DMatrix<f64>) -> Result<Located> {
-        let mut responsibilities = DMatrix::zeros(points.nrows(), self.cells());
-        self.partition.log_weights_into(self.bandwidth, points.as_view(), responsibilities.as_view_mut())?;
-        responsibilities_in_place(&mut responsibilities);
+        let mut responsibilities = DMatrix::from_element(points.nrows(), self.cells(), 1.0);
+        if self.cells() > 1 {
+            let log_weights = responsibilities.as_view_mut();
+            self.partition.log_weights_into(self.bandwidth, points.as_view(), log_weights)?;
+            responsibilities_in_place(&mut responsibilities);
+        }
         let coordinates = (0..self.cells()).map(|cell| self.local_coordinates(cell, points)).collect();
         Ok(Located { responsibilities, coordinates })
     }
@@ -128,19 +131,17 @@ impl LevelBasis {
     /// u = A(y − c) of one cell at the rows of `points`: n × m.
     pub(crate) fn local_coordinates(&self, cell: usize, points: &DMatrix<f64>) -> DMatrix<f64> {
         let (centre, scaling) = (self.partition.centres().row(cell), &self.frames[cell].scaling);
-        let (n, dim) = points.shape();
-        let mut u = DMatrix::zeros(n, dim);
-        for (axis, mut column) in u.column_iter_mut().enumerate() {
-            for (source, &c) in centre.iter().enumerate() {
-                let factor = scaling[(axis, source)];
-                if factor != 0.0 {
-                    for (u, y) in column.iter_mut().zip(points.column(source).iter()) {
-                        *u += factor * (y - c);
-                    }
-                }
-            }
+        let mut centred = points.clone();
+        for (mut column, c) in centred.column_iter_mut().zip(centre.iter()) {
+            column.add_scalar_mut(-c);
         }
-        u
+        if !is_diagonal(scaling) {
+            return centred * scaling.transpose();
+        }
+        for (axis, mut column) in centred.column_iter_mut().enumerate() {
+            column *= scaling[(axis, axis)];
+        }
+        centred
     }
 
     /// Adds a block of noised rows to the normal equations of the centre denoiser.
@@ -237,6 +238,9 @@ impl LevelBasis {
         located: &Located,
     ) -> Result<Vec<DMatrix<f64>>> {
         let (n, dim) = points.shape();
+        if self.cells() == 1 {
+            return Ok(vec![DMatrix::zeros(n, dim)]);
+        }
         let mut mean = DMatrix::zeros(n, dim);
         let mut gradients = Vec::with_capacity(self.cells());
         for cell in 0..self.cells() {

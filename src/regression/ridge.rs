@@ -5,6 +5,7 @@ use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 
 use super::normal_equations::NormalEquations;
 use crate::error::{Error, Result};
+use crate::linalg::{solve_lower_triangular, solve_transposed_lower_triangular};
 
 /// How much stronger the ridge is on each further degree; two are tried.
 const GROWTHS: [f64; 2] = [4.0, 16.0];
@@ -166,14 +167,15 @@ impl Factored {
         for mut column in forward.column_iter_mut() {
             column.component_div_assign(&scales);
         }
-        lower.solve_lower_triangular_mut(&mut forward);
+        solve_lower_triangular(lower.as_view(), forward.as_view_mut());
         Ok(Self { scales, lower, forward })
     }
 
     /// The solution of the leading `features` equations.
     fn solve_leading(&self, features: usize) -> DMatrix<f64> {
         let mut solution = self.forward.rows(0, features).into_owned();
-        self.lower.view((0, 0), (features, features)).tr_solve_lower_triangular_mut(&mut solution);
+        let leading = self.lower.view((0, 0), (features, features));
+        solve_transposed_lower_triangular(leading.as_view(), solution.as_view_mut());
         for mut column in solution.column_iter_mut() {
             column.component_div_assign(&self.scales.rows(0, features));
         }

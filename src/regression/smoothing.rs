@@ -8,8 +8,11 @@
 
 use nalgebra::{DMatrix, DVector};
 
-use super::hermite::HermiteBasis;
+use super::hermite::{Exponents, HermiteBasis, exponent, lowered, raised};
 use super::normal_equations::NormalEquations;
+
+/// Values of the moments' features held at once, which stay in the cache.
+const BUFFER: usize = 1 << 16;
 
 /// Σ w h_γ((x − c)/√λ) over rows, for |γ| up to twice the degree of the features.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +34,8 @@ pub(crate) struct SmoothingBasis {
     moments: HermiteBasis,
     /// (α, β, γ, coefficient) of h_α h_β = Σ coefficient · h_γ, for β ≤ α.
     products: Vec<(usize, usize, usize, f64)>,
+    /// Where α with the exponent of an axis one higher stands among the moments, axes within features.
+    raised: Vec<usize>,
 }
 
 impl SmoothingBasis {
@@ -49,7 +54,12 @@ impl SmoothingBasis {
                 }
             }
         }
-        Self { centre, variances, features, moments, products }
+        let raised = features
+            .exponents()
+            .iter()
+            .flat_map(|alpha| (0..dim).filter_map(|axis| moments.position(&raised(alpha, axis))))
+            .collect();
+        Self { centre, variances, features, moments, products, raised }
     }
 
     pub(crate) fn empty(&self) -> HermiteMoments {
@@ -58,16 +68,20 @@ impl SmoothingBasis {
 
     /// Adds a block of rows (n × m) to `sums`.
     pub(crate) fn accumulate(&self, rows: &DMatrix<f64>, weights: &[f64], sums: &mut HermiteMoments) {
-        let n = rows.nrows();
-        let mut standardised = rows.clone();
-        for (axis, mut column) in standardised.column_iter_mut().enumerate() {
-            let (centre, scale) = (self.centre[axis], self.variances[axis].sqrt());
-            column.apply(|x| *x = (*x - centre) / scale);
-        }
-        let mut values = vec![0.0; n * self.moments.len()];
-        self.moments.features_into(n, standardised.as_slice(), &mut Vec::new(), &mut values);
-        for (sum, column) in sums.0.iter_mut().zip(values.chunks_exact(n)) {
-            *sum += column.iter().zip(weights).map(|(h, w)| h * w).sum::<f64>();
+        let block = (BUFFER / self.moments.len()).clamp(8, rows.nrows().max(8));
+        let (mut tables, mut values) = (Vec::new(), vec![0.0; block * self.moments.len()]);
+        for (index, weights) in weights.chunks(block).enumerate() {
+            let n = weights.len();
+            let mut standardised = rows.rows(index * block, n).into_owned();
+            for (axis, mut column) in standardised.column_iter_mut().enumerate() {
+                let (centre, scale) = (self.centre[axis], self.variances[axis].sqrt());
+                column.apply(|x| *x = (*x - centre) / scale);
+            }
+            let values = &mut values[..n * self.moments.len()];
+            self.moments.features_into(n, standardised.as_slice(), &mut tables, values);
+            for (sum, column) in sums.0.iter_mut().zip(values.chunks_exact(n)) {
+                *sum += column.iter().zip(weights).map(|(h, w)| h * w).sum::<f64>();
+            }
         }
     }
 
@@ -84,8 +98,7 @@ impl SmoothingBasis {
         let smoothed = DVector::from_iterator(
             self.moments.len(),
             self.moments.exponents().iter().zip(moments.0.iter()).map(|(gamma, moment)| {
-                gamma.iter().zip(contraction.iter()).map(|(&e, rho)| rho.powi(e as i32)).product::<f64>()
-                    * moment
+                gamma.iter().map(|&(axis, e)| contraction[axis].powi(e as i32)).product::<f64>() * moment
             }),
         );
         let mut sums = NormalEquations::zeros(self.features.len(), dim);
@@ -94,60 +107,58 @@ impl SmoothingBasis {
             sums.gram[(a, b)] += coefficient * smoothed[g];
         }
         sums.gram.fill_upper_triangle_with_lower_triangle();
-        for axis in 0..dim {
-            self.fill_moment_column(
-                axis,
-                &smoothed,
-                contraction[axis],
-                component_std,
-                noise,
-                &mut sums.moment,
-            );
-        }
+        self.fill_moment(&smoothed, &contraction, component_std, noise, &mut sums.moment);
         sums
     }
 
-    /// b for one output: E\[h_α(u) x\] − σ₀² E\[∂h_α(u)\], with x·h expanded by the three-term recurrence.
-    fn fill_moment_column(
+    /// b: E\[h_α(u) x\] − σ₀² E\[∂h_α(u)\], with x·h expanded by the three-term recurrence.
+    ///
+    /// Features are the first of the moments, so that h_α stands at the same place among both.
+    fn fill_moment(
         &self,
-        axis: usize,
         smoothed: &DVector<f64>,
-        contraction: f64,
+        contraction: &DVector<f64>,
         component_std: f64,
         noise: f64,
         moment: &mut DMatrix<f64>,
     ) {
-        let (centre, variance) = (self.centre[axis], self.variances[axis]);
-        let scale = 1.0 / (variance + noise * noise).sqrt();
+        let dim = self.centre.len();
         for (index, alpha) in self.features.exponents().iter().enumerate() {
-            let order = alpha[axis];
-            let neighbour = |exponent: usize| {
-                let mut gamma = alpha.clone();
-                gamma[axis] = exponent;
-                self.moments.position(&gamma).map_or(0.0, |g| smoothed[g])
-            };
-            let raised = ((order + 1) as f64).sqrt() * neighbour(order + 1) / contraction;
-            let lowered = if order > 0 { (order as f64).sqrt() * neighbour(order - 1) } else { 0.0 };
-            let product = centre * neighbour(order) + variance.sqrt() * (raised + contraction * lowered);
-            moment[(index, axis)] = product - component_std * component_std * scale * lowered;
+            for axis in 0..dim {
+                let (order, variance) = (exponent(alpha, axis) as f64, self.variances[axis]);
+                let lower = lowered(alpha, axis).and_then(|lower| self.moments.position(&lower));
+                let lowered = lower.map_or(0.0, |lower| order.sqrt() * smoothed[lower]);
+                let raised =
+                    (order + 1.0).sqrt() * smoothed[self.raised[index * dim + axis]] / contraction[axis];
+                let product = self.centre[axis] * smoothed[index]
+                    + variance.sqrt() * (raised + contraction[axis] * lowered);
+                let scale = 1.0 / (variance + noise * noise).sqrt();
+                moment[(index, axis)] = product - component_std * component_std * scale * lowered;
+            }
         }
     }
 }
 
 /// The terms of h_α h_β = Σ c_γ h_γ, a product over the variables of
 /// hₐh_b = Σᵣ √(a! b! (a+b−2r)!) / (r! (a−r)! (b−r)!) hₐ₊b₋₂ᵣ.
-fn product_terms(alpha: &[usize], beta: &[usize]) -> Vec<(Vec<usize>, f64)> {
+fn product_terms(alpha: &[(usize, usize)], beta: &[(usize, usize)]) -> Vec<(Exponents, f64)> {
     let factorial = |n: usize| (1..=n).map(|i| i as f64).product::<f64>();
-    let mut terms = vec![(Vec::with_capacity(alpha.len()), 1.0)];
-    for (&a, &b) in alpha.iter().zip(beta) {
+    let mut axes: Vec<usize> = alpha.iter().chain(beta).map(|&(axis, _)| axis).collect();
+    axes.sort_unstable();
+    axes.dedup();
+    let mut terms = vec![(Exponents::new(), 1.0)];
+    for axis in axes {
+        let (a, b) = (exponent(alpha, axis), exponent(beta, axis));
         let mut extended = Vec::new();
         for (gamma, coefficient) in &terms {
             for r in 0..=a.min(b) {
                 let order = a + b - 2 * r;
                 let factor = (factorial(a) * factorial(b) * factorial(order)).sqrt()
                     / (factorial(r) * factorial(a - r) * factorial(b - r));
-                let mut gamma: Vec<usize> = Vec::clone(gamma);
-                gamma.push(order);
+                let mut gamma = Exponents::clone(gamma);
+                if order > 0 {
+                    gamma.push((axis, order));
+                }
                 extended.push((gamma, coefficient * factor));
             }
         }

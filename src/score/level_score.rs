@@ -4,7 +4,7 @@ use nalgebra::{DMatrix, DVector};
 
 use crate::error::Result;
 use crate::kernels::responsibilities_in_place;
-use crate::regression::LevelBasis;
+use crate::regression::{HermiteBasis, LevelBasis};
 
 /// For every axis and feature, its derivative as a multiple of a lower feature.
 type Lowered = Arc<Vec<Vec<Option<(usize, f64)>>>>;
@@ -31,7 +31,7 @@ pub(crate) struct LevelScore {
 struct CellPolynomial {
     /// Coefficients of f in its first m columns and of its divergence in y in the last: p × (m + 1).
     coefficients: DMatrix<f64>,
-    /// Coefficients of ∂f/∂u along each local axis: m matrices p × m.
+    /// Coefficients of ∂f/∂u along each local axis: m matrices with m columns, of the features of a lower degree.
     derivatives: Vec<DMatrix<f64>>,
 }
 
@@ -195,12 +195,13 @@ impl CellPolynomial {
         theta: &DMatrix<f64>,
         lowered: &[Vec<Option<(usize, f64)>>],
     ) -> Self {
-        let (features, dim) = theta.shape();
+        let dim = theta.ncols();
         let scaling = &basis.frames()[cell].scaling;
+        let lower_features = HermiteBasis::count(dim, basis.hermite().degree().saturating_sub(1));
         let mut coefficients = theta.clone().insert_column(dim, 0.0);
         let mut derivatives = Vec::with_capacity(dim);
         for (local_axis, lowered) in lowered.iter().enumerate() {
-            let mut derivative = DMatrix::zeros(features, dim);
+            let mut derivative = DMatrix::zeros(lower_features, dim);
             for (alpha, lower) in lowered.iter().enumerate() {
                 let Some((lower, factor)) = *lower else { continue };
                 for axis in 0..dim {

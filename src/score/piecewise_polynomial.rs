@@ -4,11 +4,9 @@ use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
 use rand::Rng;
 
 use super::cell_mixture::CellMixture;
-use super::gaussian_mixture::GaussianMixture;
 use super::level_score::LevelScore;
 use super::model::{DifferentiableScore, GaussianLaw, ScoreModel};
 use crate::error::{Error, Result};
-use crate::partition::MixtureParameters;
 use crate::process::{NoiseLevel, NoiseLevels};
 
 /// Rows evaluated together, so that a block's features stay in the cache.
@@ -42,22 +40,6 @@ impl ActiveSubspace {
             column.add_scalar_mut(*mean);
         }
         points
-    }
-
-    /// The law of X = U + σ₀Z for centres U in the subspace.
-    pub(crate) fn blurred(&self, centres: &MixtureParameters, component_std: f64) -> Result<GaussianMixture> {
-        let means = self.embed(&centres.means);
-        if centres.covariances.iter().all(|c| c.iter().all(|&v| v == 0.0)) {
-            return GaussianMixture::spherical(centres.masses.clone(), means, component_std);
-        }
-        let covariances = centres.covariances.iter().map(|covariance| {
-            let mut full = &self.axes * covariance * self.axes.transpose();
-            for i in 0..full.nrows() {
-                full[(i, i)] += component_std * component_std;
-            }
-            (&full + full.transpose()) * 0.5
-        });
-        GaussianMixture::new(centres.masses.clone(), means, covariances.collect())
     }
 }
 

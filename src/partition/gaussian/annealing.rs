@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use nalgebra::{DMatrix, DVector, DVectorView, SymmetricEigen};
 
+use super::cell_moments::{CellMoments, covariance};
 use super::covariance::least_variance;
-use super::expectation_maximisation::{WeightedRows, covariance, features, for_each_block};
+use super::expectation_maximisation::{WeightedRows, for_each_block};
 use crate::error::{Error, Result};
 use crate::kernels::responsibilities_in_place;
-use crate::linalg::add_transposed_product;
 use crate::partition::cells::{MixtureParameters, Partition};
 use crate::partition::voronoi::VoronoiCells;
 
@@ -51,6 +51,9 @@ impl<'a> Annealing<'a> {
     /// that is too small to tell rows apart.
     pub(crate) fn new(data: &'a WeightedRows) -> Result<Self> {
         let (n, dim) = data.rows.shape();
+        if n == 0 {
+            return Err(Error::NoRows);
+        }
         let mean_square = |column: DVectorView<'_, f64>| column.norm_squared() / column.len() as f64;
         let narrowest = least_variance(data.rows.column_iter().map(mean_square)).sqrt();
         let total: f64 = data.weights.iter().sum();
@@ -146,7 +149,7 @@ impl<'a> Annealing<'a> {
     /// Σ w r (1, x) of every cell, or Σ w r (1, x, xxᵀ): k × q.
     fn moments(&self, second: bool) -> Result<DMatrix<f64>> {
         let cells = self.cells()?;
-        let mut moments: Option<DMatrix<f64>> = None;
+        let mut moments = CellMoments::new(self.masses.len(), self.centres.ncols(), second);
         let mut failed = Ok(());
         for_each_block(self.data, |rows, weights| {
             let mut r = DMatrix::zeros(rows.nrows(), self.masses.len());
@@ -160,12 +163,10 @@ impl<'a> Annealing<'a> {
                     *r *= w;
                 }
             }
-            let features = features(rows, second);
-            let sums = moments.get_or_insert_with(|| DMatrix::zeros(r.ncols(), features.ncols()));
-            add_transposed_product((&r).into(), (&features).into(), sums);
+            moments.add(rows, &r);
         });
         failed?;
-        moments.ok_or(Error::NoRows)
+        Ok(moments.into_sums())
     }
 
     /// Merges cells that met, drops light ones, and returns the indices of those kept.

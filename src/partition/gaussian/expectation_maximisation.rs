@@ -1,8 +1,8 @@
 use nalgebra::{Cholesky, DMatrix, DMatrixView, DVector};
 
+use super::cell_moments::{CellMoments, covariance, pairs};
 use super::covariance::{CellScatter, IsotropicRest, least_variance, shrink_covariances};
 use crate::kernels::{Gaussian, Gaussians, responsibilities_in_place};
-use crate::linalg::add_transposed_product;
 use crate::partition::cells::MixtureParameters;
 
 /// Rows evaluated together.
@@ -89,26 +89,23 @@ impl CellSums {
     pub(crate) fn of(data: &WeightedRows, mixture: &MixtureParameters) -> Self {
         let (cells, dim) = mixture.means.shape();
         let gaussians = whitened(mixture);
-        let mut sums = Self {
-            moments: DMatrix::zeros(cells, feature_count(dim)),
-            information: DVector::zeros(cells),
-            dim,
-        };
+        let mut moments = CellMoments::new(cells, dim, true);
+        let mut information = DVector::zeros(cells);
         for_each_block(data, |rows, weights| {
             let mut r = DMatrix::zeros(rows.nrows(), cells);
             gaussians.log_joint_into(rows, r.as_view_mut());
             responsibilities_in_place(&mut r);
             for (cell, mut column) in r.column_iter_mut().enumerate() {
-                let mut information = 0.0;
+                let mut own = 0.0;
                 for (r, w) in column.iter_mut().zip(weights) {
-                    information += w * *r * *r;
+                    own += w * *r * *r;
                     *r *= w;
                 }
-                sums.information[cell] += information;
+                information[cell] += own;
             }
-            add_transposed_product((&r).into(), (&features(rows, true)).into(), &mut sums.moments);
+            moments.add(rows, &r);
         });
-        sums
+        Self { moments: moments.into_sums(), information, dim }
     }
 
     /// The M-step; `before` again where overflow has left no cell any weight.
@@ -150,42 +147,6 @@ fn whitened(mixture: &MixtureParameters) -> Gaussians {
         }
     };
     Gaussians::new(dim, (0..cells).map(gaussian).collect())
-}
-
-/// 1 + m + m(m+1)/2.
-fn feature_count(dim: usize) -> usize {
-    1 + dim + dim * (dim + 1) / 2
-}
-
-/// The covariance of one cell from its sums of (1, x, xxᵀ).
-pub(super) fn covariance(moments: DMatrixView<'_, f64>, cell: usize, dim: usize) -> DMatrix<f64> {
-    let weight = moments[(cell, 0)];
-    let mean = |axis: usize| moments[(cell, 1 + axis)] / weight;
-    let mut covariance = DMatrix::zeros(dim, dim);
-    for (feature, (a, b)) in pairs(dim).enumerate() {
-        covariance[(a, b)] = moments[(cell, 1 + dim + feature)] / weight - mean(a) * mean(b);
-        covariance[(b, a)] = covariance[(a, b)];
-    }
-    covariance
-}
-
-/// Index pairs a ≤ b.
-fn pairs(dim: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..dim).flat_map(move |a| (a..dim).map(move |b| (a, b)))
-}
-
-/// φ = (1, x, xxᵀ) of every row, n × q; or (1, x) where second moments are not wanted.
-pub(super) fn features(rows: DMatrixView<'_, f64>, second: bool) -> DMatrix<f64> {
-    let (n, dim) = rows.shape();
-    let count = if second { feature_count(dim) } else { 1 + dim };
-    let mut features = DMatrix::from_element(n, count, 1.0);
-    features.columns_mut(1, dim).copy_from(&rows);
-    for (feature, (a, b)) in pairs(dim).enumerate().take(count - 1 - dim) {
-        let mut column = features.column_mut(1 + dim + feature);
-        column.copy_from(&rows.column(a));
-        column.component_mul_assign(&rows.column(b));
-    }
-    features
 }
 
 /// Calls `visit` with the rows and the weights of every block.

@@ -2,6 +2,7 @@
 
 mod annealing;
 mod candidate;
+mod cell_moments;
 mod cells;
 mod covariance;
 mod cross_fit;

@@ -3,6 +3,7 @@
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 
 use crate::error::{Error, Result};
+use crate::linalg::is_diagonal;
 
 /// Relative to the largest entry: how far a covariance may be from symmetric.
 const ASYMMETRY: f64 = 1e-9;
@@ -74,11 +75,4 @@ pub(super) fn check_shape(covariance: &DMatrix<f64>, dim: usize) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn is_diagonal(matrix: &DMatrix<f64>) -> bool {
-    matrix
-        .column_iter()
-        .enumerate()
-        .all(|(j, column)| column.iter().enumerate().all(|(i, &value)| i == j || value == 0.0))
 }

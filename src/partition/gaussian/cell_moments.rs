@@ -1,0 +1,113 @@
+use nalgebra::{DMatrix, DMatrixView};
+
+use crate::linalg::add_transposed_product;
+
+/// With so many axes a cell its second moments are one product of matrices each. Writing out the columns
+/// xxᵀ of all rows, which serve all cells, was measured to be slower there, up to six times with one cell.
+const AXES_A_CELL: usize = 8;
+
+/// Σ w r (1, x, xxᵀ) of k cells, summed over blocks of rows; or Σ w r (1, x) where second moments are not
+/// wanted.
+pub(super) struct CellMoments {
+    /// k × (1 + m), or k × (1 + m + m(m+1)/2).
+    sums: DMatrix<f64>,
+    dim: usize,
+    /// Σ w r xxᵀ, k matrices m × m, where there are many axes a cell and second moments are wanted.
+    scatters: Vec<DMatrix<f64>>,
+}
+
+impl CellMoments {
+    pub(super) fn new(cells: usize, dim: usize, second: bool) -> Self {
+        let count = if second { feature_count(dim) } else { 1 + dim };
+        let products = if second && dim >= AXES_A_CELL * cells { cells } else { 0 };
+        Self { sums: DMatrix::zeros(cells, count), dim, scatters: vec![DMatrix::zeros(dim, dim); products] }
+    }
+
+    /// Adds a block of rows (n × m) with weights w r (n × k).
+    pub(super) fn add(&mut self, rows: DMatrixView<'_, f64>, weights: &DMatrix<f64>) {
+        if self.scatters.is_empty() {
+            let features = features(rows, self.sums.ncols());
+            add_transposed_product(weights.into(), (&features).into(), &mut self.sums);
+            return;
+        }
+        let rows = rows.into_owned();
+        for (cell, scatter) in self.scatters.iter_mut().enumerate() {
+            let weights = weights.column(cell);
+            let mut weighted = rows.clone();
+            for (axis, mut column) in weighted.column_iter_mut().enumerate() {
+                column.component_mul_assign(&weights);
+                self.sums[(cell, 1 + axis)] += column.sum();
+            }
+            self.sums[(cell, 0)] += weights.sum();
+            add_transposed_product((&weighted).into(), (&rows).into(), scatter);
+        }
+    }
+
+    /// Columns 1, x and, where they are wanted, xₐx_b for a ≤ b.
+    pub(super) fn into_sums(mut self) -> DMatrix<f64> {
+        for (cell, scatter) in self.scatters.iter().enumerate() {
+            for (feature, (a, b)) in pairs(self.dim).enumerate() {
+                self.sums[(cell, 1 + self.dim + feature)] = scatter[(a, b)];
+            }
+        }
+        self.sums
+    }
+}
+
+/// 1 + m + m(m+1)/2.
+pub(super) fn feature_count(dim: usize) -> usize {
+    1 + dim + dim * (dim + 1) / 2
+}
+
+/// Index pairs a ≤ b.
+pub(super) fn pairs(dim: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..dim).flat_map(move |a| (a..dim).map(move |b| (a, b)))
+}
+
+/// The first `count` of (1, x, xxᵀ) of every row: n × `count`.
+fn features(rows: DMatrixView<'_, f64>, count: usize) -> DMatrix<f64> {
+    let (n, dim) = rows.shape();
+    let mut features = DMatrix::from_element(n, count, 1.0);
+    features.columns_mut(1, dim).copy_from(&rows);
+    for (feature, (a, b)) in pairs(dim).enumerate().take(count - 1 - dim) {
+        let mut column = features.column_mut(1 + dim + feature);
+        column.copy_from(&rows.column(a));
+        column.component_mul_assign(&rows.column(b));
+    }
+    features
+}
+
+/// The covariance of one cell from its sums of (1, x, xxᵀ).
+pub(super) fn covariance(moments: DMatrixView<'_, f64>, cell: usize, dim: usize) -> DMatrix<f64> {
+    let weight = moments[(cell, 0)];
+    let mean = |axis: usize| moments[(cell, 1 + axis)] / weight;
+    let mut covariance = DMatrix::zeros(dim, dim);
+    for (feature, (a, b)) in pairs(dim).enumerate() {
+        covariance[(a, b)] = moments[(cell, 1 + dim + feature)] / weight - mean(a) * mean(b);
+        covariance[(b, a)] = covariance[(a, b)];
+    }
+    covariance
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_axes_and_many_have_the_same_moments() {
+        for dim in [2, 3 * AXES_A_CELL - 1, 3 * AXES_A_CELL, 40] {
+            let rows = DMatrix::from_fn(150, dim, |i, j| ((i * 7 + j * 13) as f64 * 0.3).sin());
+            let weights = DMatrix::from_fn(150, 3, |i, cell| ((i + cell * 5) as f64 * 0.1).cos().abs());
+            for second in [false, true] {
+                let mut moments = CellMoments::new(3, dim, second);
+                for start in [0, 100] {
+                    let size = 100.min(150 - start);
+                    moments.add(rows.rows(start, size), &weights.rows(start, size).into_owned());
+                }
+                let count = if second { feature_count(dim) } else { 1 + dim };
+                let expected = weights.transpose() * features(rows.as_view(), count);
+                approx::assert_relative_eq!(moments.into_sums(), expected, epsilon = 1e-10);
+            }
+        }
+    }
+}
