@@ -12,11 +12,8 @@ pub struct Units {
 }
 
 impl Units {
-    /// Units for columns with these means and standard deviations; one scale for all if `uniform`.
-    pub(crate) fn of_columns(mean: &DVector<f64>, std: &DVector<f64>, uniform: bool) -> Self {
-        let power = |std: f64| if std > 0.0 { 10f64.powf(std.log10().round()) } else { 1.0 };
-        let scale = if uniform { DVector::from_element(std.len(), power(std.max())) } else { std.map(power) };
-        Self { shift: mean.clone(), scale }
+    pub(crate) fn new(shift: DVector<f64>, scale: DVector<f64>) -> Self {
+        Self { shift, scale }
     }
 
     /// The data's value of working value 0, a column each.
