@@ -1,6 +1,7 @@
 //! The learner: passes over rows, the induction over noise levels, the fitted model and its report.
 
 mod base;
+mod column_scales;
 mod component_std;
 mod composition;
 mod correction;
@@ -18,10 +19,12 @@ mod refinement;
 mod report;
 mod rows;
 mod shape;
+mod spectrum;
 mod statistics;
 mod streams;
 mod units;
 mod warning;
+mod within_cells;
 
 pub use composition::DiffusionLearner;
 pub use fit::Fit;

@@ -1,0 +1,128 @@
+//! The rule that finds the columns' working units: columns vary alike within cells.
+//!
+//! A search for cells knows one scale for all columns, so a column in other units than the rest would
+//! hide its clusters or shatter them. Everything here but the last step, [`powers_of_ten`], follows a
+//! column that is multiplied by any factor.
+
+use nalgebra::DVector;
+
+use super::moments::Moments;
+use super::streams::FoldRule;
+use super::units::Units;
+use super::within_cells::{effective_rows, std_within_cells};
+use crate::error::Result;
+use crate::partition::Partitioner;
+
+/// Standard deviations of a χ² statistic that count as chance.
+const CHANCE: f64 = 2.0;
+/// Rows that are shared between cells tell less of a standard deviation: its variance is this much larger.
+const LENIENCE: f64 = 2.0;
+
+/// The data's units in one working unit, a column each, from the moments and the columns' standard
+/// deviations `std`.
+///
+/// Working units make the standard deviations within cells equal. Where powers of ten can do that up to
+/// sampling noise they are used, so that columns that are equal stay so exactly; and likewise where the
+/// partitioner has no mixture to name cells, for the whole standard deviations.
+pub(super) fn column_scales(
+    moments: &Moments,
+    std: &DVector<f64>,
+    seed: u64,
+    fold_rule: FoldRule,
+    partitioner: &dyn Partitioner,
+) -> Result<DVector<f64>> {
+    let varies = std.iter().filter(|std| **std > 0.0).count();
+    if varies < 2 {
+        return Ok(powers_of_ten(std));
+    }
+    let whole = std.map(|std| if std > 0.0 { std } else { 1.0 });
+    let sample = moments.subsample(&Units::new(moments.mean.clone(), whole.clone()), seed, fold_rule);
+    let Some(within) = std_within_cells(&sample, partitioner)? else {
+        return Ok(powers_of_ten(std));
+    };
+    let scales = DVector::from_fn(std.len(), |j, _| if std[j] > 0.0 { whole[j] * within[j] } else { 0.0 });
+    let powers = powers_of_ten(&scales);
+    let remaining = scales.component_div(&powers);
+    let groups = groups_of_equals(&remaining, effective_rows(&sample.weights));
+    if std::env::var("SCALES").is_ok() {
+        eprintln!("within {:.3?} groups {groups:?}", within.as_slice());
+    }
+    let mut scales = powers;
+    if groups.len() > 1 {
+        for group in groups {
+            for &j in &group.columns {
+                scales[j] *= group.mean_log().exp();
+            }
+        }
+    }
+    Ok(scales)
+}
+
+/// Columns whose standard deviations within cells are the same up to sampling noise.
+#[derive(Debug, Clone, Default)]
+struct Group {
+    columns: Vec<usize>,
+    /// Sum of the logarithms of their standard deviations, and of the squares of these.
+    sum: f64,
+    squares: f64,
+}
+
+impl Group {
+    fn mean_log(&self) -> f64 {
+        self.sum / self.columns.len() as f64
+    }
+
+    /// Σ (log r − mean)².
+    fn spread(&self) -> f64 {
+        (self.squares - self.sum * self.mean_log()).max(0.0)
+    }
+
+    fn with(&self, other: &Self) -> Self {
+        let columns = self.columns.iter().chain(&other.columns).copied().collect();
+        Self { columns, sum: self.sum + other.sum, squares: self.squares + other.squares }
+    }
+}
+
+/// The columns of positive `std` in groups of equals, by rising standard deviation: neighbours are joined,
+/// nearest first, as long as a likelihood-ratio test takes the columns of both for equal.
+fn groups_of_equals(std: &DVector<f64>, rows: f64) -> Vec<Group> {
+    let alone =
+        |(j, std): (usize, &f64)| Group { columns: vec![j], sum: std.ln(), squares: std.ln().powi(2) };
+    let mut groups: Vec<Group> = std.iter().enumerate().filter(|(_, std)| **std > 0.0).map(alone).collect();
+    groups.sort_by(|a, b| a.sum.total_cmp(&b.sum));
+    loop {
+        let joined = groups.windows(2).map(|pair| pair[0].with(&pair[1])).enumerate();
+        let gain =
+            |(i, joined): &(usize, Group)| joined.spread() - groups[*i].spread() - groups[*i + 1].spread();
+        let Some((i, joined)) = joined.min_by(|a, b| gain(a).total_cmp(&gain(b))) else { return groups };
+        let freedom = joined.columns.len() as f64 - 1.0;
+        if 2.0 * rows * joined.spread() > LENIENCE * (freedom + CHANCE * (2.0 * freedom).sqrt()) {
+            return groups;
+        }
+        groups[i] = joined;
+        groups.remove(i + 1);
+    }
+}
+
+/// The power of ten nearest to `std`; 1 for a column that does not vary.
+pub(super) fn power_of_ten(std: f64) -> f64 {
+    if std > 0.0 { 10f64.powf(std.log10().round()) } else { 1.0 }
+}
+
+/// Powers of ten that bring `std` as close together as powers of ten can; 1 where a column does not vary.
+///
+/// What remains of equal columns is equal, wherever between two powers of ten they lie: the border
+/// between powers is in the widest gap between columns.
+fn powers_of_ten(std: &DVector<f64>) -> DVector<f64> {
+    let mut fractions: Vec<f64> =
+        std.iter().filter(|std| **std > 0.0).map(|std| std.log10().rem_euclid(1.0)).collect();
+    fractions.sort_by(f64::total_cmp);
+    let n = fractions.len();
+    // Arcs that hold all fractions on the circle of length 1: from each one around to the one below it.
+    let arcs = (0..n).map(|i| (fractions[i], if i > 0 { fractions[i - 1] + 1.0 } else { fractions[n - 1] }));
+    let shortest = arcs.min_by(|a, b| (a.1 - a.0).total_cmp(&(b.1 - b.0)));
+    let Some((start, end)) = shortest else { return std.map(power_of_ten) };
+    let middle = (start + end) / 2.0;
+    let middle = middle - middle.round();
+    std.map(|std| if std > 0.0 { 10f64.powf((std.log10() - middle).round()) } else { 1.0 })
+}

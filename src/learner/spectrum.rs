@@ -1,0 +1,161 @@
+//! Principal directions, and which of them there is something to learn in.
+
+use nalgebra::{DMatrix, DVector, SymmetricEigen};
+
+use super::base::RestCoordinates;
+use super::hull::DEGENERATE;
+use crate::error::{Error, Result};
+use crate::partition::{FoldedSample, IsotropicRest};
+
+/// A flat bottom has this many directions at least.
+const SMALLEST_BOTTOM: usize = 5;
+/// Where rows are few a direction wants this many.
+const ROWS_PER_DIRECTION: u64 = 4;
+/// Standard errors within which a flat bottom's kurtosis has to be a Gaussian's.
+const KURTOSIS_ERRORS: f64 = 2.5;
+
+/// Principal directions of the data, by rising variance.
+pub(super) struct Spectrum {
+    pub(super) variances: DVector<f64>,
+    /// d × d.
+    axes: DMatrix<f64>,
+}
+
+/// The active directions, and the rest in which every component has one known variance.
+pub(super) struct Split {
+    /// d × m.
+    pub(super) active: DMatrix<f64>,
+    pub(super) variances: DVector<f64>,
+    /// d × (d − m).
+    rest: DMatrix<f64>,
+    isotropic: IsotropicRest,
+}
+
+impl Spectrum {
+    /// # Errors
+    /// [`Error::NoVariation`] when no direction varies.
+    pub(super) fn new(covariance: &DMatrix<f64>) -> Result<Self> {
+        let eigen = SymmetricEigen::new(covariance.clone());
+        let mut order: Vec<usize> = (0..covariance.nrows()).collect();
+        order.sort_by(|&a, &b| eigen.eigenvalues[a].total_cmp(&eigen.eigenvalues[b]));
+        let spectrum = Self {
+            variances: eigen.eigenvalues.select_rows(&order),
+            axes: eigen.eigenvectors.select_columns(&order),
+        };
+        if spectrum.variances.max() > 0.0 { Ok(spectrum) } else { Err(Error::NoVariation) }
+    }
+
+    /// The lowest `rest` directions apart from the others.
+    fn split(&self, rest: usize, isotropic: IsotropicRest) -> Split {
+        let dim = self.variances.len();
+        Split {
+            active: self.axes.columns(rest, dim - rest).into_owned(),
+            variances: self.variances.rows(rest, dim - rest).into_owned(),
+            rest: self.axes.columns(0, rest).into_owned(),
+            isotropic,
+        }
+    }
+
+    /// Active are the `count` directions of largest variance.
+    pub(super) fn split_leading(&self, count: usize) -> Split {
+        self.split(self.variances.len().saturating_sub(count), IsotropicRest::NONE)
+    }
+
+    /// Active are the directions whose variance exceeds what n rows of N(0, σ₀² I) would show: above
+    /// the edge of the Marchenko-Pastur law, σ₀²(1 + √(d/n))², by three standard errors of a
+    /// variance. One at least.
+    pub(super) fn split_at_noise(&self, component_std: f64, n: f64) -> Split {
+        let d = self.variances.len();
+        let edge = (1.0 + (d as f64 / n).sqrt()).powi(2) + 3.0 * (2.0 / n).sqrt();
+        let variance = component_std * component_std;
+        let rest = self.variances.iter().filter(|&&v| v <= variance * edge).count().min(d - 1);
+        self.split(rest, IsotropicRest { count: f64::INFINITY, variance })
+    }
+
+    /// With hardly more rows than directions most variances cannot be told from each other or from 0: apart are all
+    /// but the n/4 largest, with their average (Tipping, Bishop 1999); none where that is 0.
+    pub(super) fn split_few_rows(&self, n: u64) -> Split {
+        let dim = self.variances.len();
+        let active = ((n / ROWS_PER_DIRECTION) as usize).clamp(1, dim);
+        let variance = self.variances.rows(0, dim - active).sum() / (dim - active).max(1) as f64;
+        if variance > DEGENERATE * DEGENERATE * self.variances.max() {
+            self.split(dim - active, IsotropicRest { count: (dim - active) as f64, variance })
+        } else {
+            self.split(0, IsotropicRest::NONE)
+        }
+    }
+
+    /// Apart are the lowest directions whose variances are equal by a likelihood-ratio test of
+    /// sphericity and whose rows have a Gaussian's kurtosis (Mardia 1970); five at least, or none.
+    pub(super) fn split_flat_bottom(&self, sample: &FoldedSample, n: f64) -> Split {
+        let d = self.variances.len();
+        let logs = self.variances.map(|v| v.max(f64::MIN_POSITIVE).ln());
+        for size in (SMALLEST_BOTTOM..d).rev() {
+            let q = size as f64;
+            let bottom = logs.rows(0, size);
+            let mean = bottom.mean();
+            let spread: f64 = bottom.iter().map(|l| (l - mean).powi(2)).sum();
+            if n / 2.0 * spread <= (q - 1.0) * (q + 2.0) {
+                let variance = self.variances.rows(0, size).mean();
+                let rows = &sample.rows * self.axes.columns(0, size);
+                let (mut fourth, mut total, mut squares) = (0.0, 0.0, 0.0);
+                for (row, weight) in rows.row_iter().zip(&sample.weights) {
+                    fourth += weight * (row.norm_squared() / variance).powi(2);
+                    total += weight;
+                    squares += weight * weight;
+                }
+                fourth /= total;
+                let std_error = (8.0 * q * (q + 2.0) * squares).sqrt() / total;
+                // Directions that do not vary are no noise.
+                let varies = variance > DEGENERATE * DEGENERATE * self.variances.max();
+                if varies && (fourth - q * (q + 2.0)).abs() < KURTOSIS_ERRORS * std_error {
+                    return self.split(size, IsotropicRest { count: q, variance });
+                }
+                break;
+            }
+        }
+        self.split(0, IsotropicRest::NONE)
+    }
+}
+
+impl Split {
+    /// The sample in active coordinates.
+    pub(super) fn project(&self, working: &FoldedSample) -> FoldedSample {
+        FoldedSample {
+            rows: &working.rows * &self.active,
+            weights: working.weights.clone(),
+            folds: working.folds.clone(),
+            n_folds: working.n_folds,
+            stands_for: working.stands_for,
+            rest: self.isotropic,
+        }
+    }
+
+    /// Q diag(max(λ, σ₀²)) Qᵀ + σ₀² (I − QQᵀ) for the active axes Q.
+    pub(super) fn covariance(&self, component_std: f64) -> DMatrix<f64> {
+        let variance = component_std * component_std;
+        let mut scaled = self.active.clone();
+        for (mut column, own) in scaled.column_iter_mut().zip(self.variances.iter()) {
+            column *= (own - variance).max(0.0);
+        }
+        let mut covariance = scaled * self.active.transpose();
+        covariance = (&covariance + covariance.transpose()) * 0.5;
+        for i in 0..covariance.nrows() {
+            covariance[(i, i)] += variance;
+        }
+        covariance
+    }
+
+    /// Standard deviation along the rest; infinite when there is none.
+    pub(super) fn rest_std(&self) -> f64 {
+        if self.rest.ncols() > 0 { self.isotropic.variance.sqrt() } else { f64::INFINITY }
+    }
+
+    pub(super) fn rest_coordinates(&self, working: &FoldedSample) -> RestCoordinates {
+        RestCoordinates {
+            axes: self.rest.clone(),
+            variance: self.isotropic.variance,
+            rows: &working.rows * &self.rest,
+        }
+    }
+}
