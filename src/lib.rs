@@ -103,7 +103,7 @@
 //!
 //! # Units
 //! What goes in and comes out is in the units of the data. A fit works in units of its own, which undo
-//! the mean and the powers of ten of the columns; [`DiffusionModel::score_model`] and
+//! the means and the units of the columns ([`Units`]); [`DiffusionModel::score_model`] and
 //! [`DiffusionModel::units`] show this inside. Noise is isotropic there.
 //!
 //! # Sources

@@ -146,6 +146,11 @@ impl Split {
         covariance
     }
 
+    /// Whether the rest has one variance.
+    pub(super) fn is_flat(&self) -> bool {
+        self.isotropic.count > 0.0
+    }
+
     /// Standard deviation along the rest; infinite when there is none.
     pub(super) fn rest_std(&self) -> f64 {
         if self.rest.ncols() > 0 { self.isotropic.variance.sqrt() } else { f64::INFINITY }

@@ -1,7 +1,11 @@
 //! How widely columns vary within cells.
 
+use std::f64::consts::TAU;
+
 use nalgebra::{DMatrix, DVector};
 
+use super::diagnosis::are_few;
+use super::hull::DEGENERATE;
 use super::spectrum::Spectrum;
 use crate::error::Result;
 use crate::linalg::transposed_product;
@@ -9,12 +13,12 @@ use crate::partition::{CellSums, FoldedSample, MixtureParameters, Partitioner, W
 use crate::process::NoiseLevel;
 use crate::score::GaussianMixture;
 
-/// Cells are sought in this share of the subsample.
-const SHARE: f64 = 0.2;
-/// In this many rows at least, if there are as many.
-const FEWEST_ROWS: usize = 500;
+/// Cells are sought in this many rows at most.
+const MOST_ROWS: usize = 2_000;
 /// In this many principal directions at most, those of largest variance.
 const MOST_DIRECTIONS: usize = 10;
+/// With fewer rows than this the units that are given have to be worse to be left.
+const FEW_ROWS: f64 = 1_000.0;
 /// EM steps on the whole subsample.
 const STEPS: usize = 4;
 /// A column whose standard deviation within cells is a smaller share of the whole one repeats a few values.
@@ -22,33 +26,79 @@ const SMALLEST_SHARE: f64 = 1e-3;
 /// Standard errors by which a cumulant may be wrong.
 const CUMULANT_ERRORS: f64 = 2.0;
 
-/// Standard deviations of the columns of `sample` within cells; `None` where the partitioner finds none.
+/// Standard deviations of the columns of `sample` within cells, for columns of standard deviation 1;
+/// `None` where the partitioner finds no mixture, or one as good in the units `given`, or where there are
+/// hardly more rows than columns.
 ///
-/// The cells are sought in some of the rows, in coordinates in which no column's blur is much too wide.
+/// Cells are sought in coordinates in which no column's blur is much wider than others'. Few rows hardly
+/// show the blur, and then the units that are given may tell more of it.
 pub(super) fn std_within_cells(
     sample: &FoldedSample,
+    given: &DVector<f64>,
     partitioner: &dyn Partitioner,
 ) -> Result<Option<DVector<f64>>> {
-    let start = largest_blur(sample);
-    let mut working = sample.clone();
-    for (mut column, blur) in working.rows.column_iter_mut().zip(start.iter()) {
-        column /= *blur;
+    if are_few(sample.stands_for, sample.rows.ncols()) {
+        return Ok(None);
     }
-    let spectrum = Spectrum::new(&covariance(&working))?;
-    let mut split = spectrum.split_flat_bottom(&working, effective_rows(&sample.weights));
-    if split.variances.len() > MOST_DIRECTIONS {
-        split = spectrum.split_leading(MOST_DIRECTIONS);
+    let Some(found) = Cells::find(sample, &largest_blur(sample), partitioner)? else { return Ok(None) };
+    let within = found.std.map(|std| if std >= SMALLEST_SHARE { std } else { 1.0 });
+    let rows = effective_rows(&sample.weights);
+    // The fitted scales have seen the rows that judge them: a nat each (Akaike 1974).
+    let optimism = (within.len() as f64 - 1.0) / rows;
+    if rows < FEW_ROWS
+        && let Some(rescaled) = Cells::find(sample, &within, partitioner)?
+        && let Some(plain) = Cells::find(sample, given, partitioner)?
+        && plain.log_likelihood > rescaled.log_likelihood - optimism
+    {
+        return Ok(None);
     }
-    let active = split.project(&working);
-    let Some(found) = partitioner.mixture(&first_rows(&active))? else { return Ok(None) };
-    found.all_rows.check(active.rows.ncols())?;
-    let rest = active.rest;
-    let active = WeightedRows { rows: active.rows, weights: active.weights };
-    let mixture = (0..STEPS).fold(found.all_rows, |m, _| CellSums::of(&active, &m).maximise(rest, &m));
-    let variances = variances_within(mixture, &active, &working.rows)?;
-    let within = variances.zip_map(&start, |variance, blur| variance.max(0.0).sqrt() * blur);
-    let credible = |std: f64| if std >= SMALLEST_SHARE { std } else { 1.0 };
-    Ok(Some(within.map(credible)))
+    Ok(Some(within))
+}
+
+/// Cells found in some of the rows of a sample.
+struct Cells {
+    /// Standard deviations of all columns within the cells, in the units of the sample.
+    std: DVector<f64>,
+    /// Held-out log-likelihood a unit of weight.
+    log_likelihood: f64,
+}
+
+impl Cells {
+    /// The cells that `partitioner` finds in working units of these sizes, if it finds any.
+    fn find(
+        sample: &FoldedSample,
+        units: &DVector<f64>,
+        partitioner: &dyn Partitioner,
+    ) -> Result<Option<Self>> {
+        let mut working = sample.clone();
+        for (mut column, unit) in working.rows.column_iter_mut().zip(units.iter()) {
+            column /= *unit;
+        }
+        let spectrum = Spectrum::new(&covariance(&working))?;
+        let mut split = spectrum.split_flat_bottom(&working, effective_rows(&working.weights));
+        if split.variances.len() > MOST_DIRECTIONS {
+            split = spectrum.split_leading(MOST_DIRECTIONS);
+        }
+        let active = split.project(&working);
+        let Some(found) = partitioner.mixture(&first_rows(&active))? else { return Ok(None) };
+        found.all_rows.check(active.rows.ncols())?;
+
+        // Of directions in which nothing varies there is no likelihood: all have one.
+        let least = DEGENERATE * DEGENERATE * spectrum.variances.max();
+        let chosen = found.tried.iter().find(|tried| tried.chosen);
+        let along = chosen.map_or(f64::NAN, |tried| tried.log_likelihood);
+        let apart = spectrum.variances.rows(0, sample.rows.ncols() - split.variances.len());
+        let apart = apart.iter().map(|v| if split.is_flat() { split.rest_std().powi(2) } else { *v });
+        let apart: f64 = apart.map(|v| -0.5 * (1.0 + (TAU * v.max(least)).ln())).sum();
+        let volume: f64 = units.iter().map(|unit| unit.ln()).sum();
+
+        let rest = active.rest;
+        let active = WeightedRows { rows: active.rows, weights: active.weights };
+        let mixture = (0..STEPS).fold(found.all_rows, |m, _| CellSums::of(&active, &m).maximise(rest, &m));
+        let variances = variances_within(mixture, &active, &working.rows)?;
+        let std = variances.zip_map(units, |variance, unit| variance.max(0.0).sqrt() * unit);
+        Ok(Some(Self { std, log_likelihood: along + apart - volume }))
+    }
 }
 
 /// The largest standard deviation of a Gaussian blur that every column of `sample` can carry, for columns
@@ -92,10 +142,9 @@ fn covariance(sample: &FoldedSample) -> DMatrix<f64> {
     transposed_product(&weighted, &sample.rows)
 }
 
-/// The share of a sample in which cells are sought.
+/// The rows of a sample in which cells are sought.
 fn first_rows(sample: &FoldedSample) -> FoldedSample {
-    let rows = sample.rows.nrows();
-    let few = ((rows as f64 * SHARE) as usize).max(FEWEST_ROWS).min(rows);
+    let few = sample.rows.nrows().min(MOST_ROWS);
     FoldedSample {
         rows: sample.rows.rows(0, few).into_owned(),
         weights: sample.weights[..few].to_vec(),
@@ -133,4 +182,55 @@ fn variances_within(
         variance
     });
     Ok(DVector::from_iterator(rows.ncols(), variances))
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand_xoshiro::Xoshiro256PlusPlus;
+
+    use super::*;
+    use crate::partition::{GaussianPartitioner, SingleCell};
+    use crate::reference::{GaussianMixture as Law, Law as _, Sphere};
+
+    /// 4,000 rows, their columns of standard deviation 1, and these standard deviations.
+    fn standardised(mut rows: DMatrix<f64>) -> (FoldedSample, Vec<f64>) {
+        let mut stds = Vec::new();
+        for mut column in rows.column_iter_mut() {
+            column.add_scalar_mut(-column.mean());
+            stds.push(column.variance().sqrt());
+            column /= column.variance().sqrt();
+        }
+        let n = rows.nrows();
+        let sample = FoldedSample::new(rows, vec![1.0; n], (0..n).map(|i| i % 5).collect(), 5).unwrap();
+        (sample, stds)
+    }
+
+    #[test]
+    fn the_blur_of_a_ring_is_bounded_and_that_of_a_gaussian_is_its_all() {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+        let ring = Sphere::circle(3.0, 3, 0.3).unwrap().draw(4_000, &mut rng);
+        let (sample, stds) = standardised(ring);
+        let blur = largest_blur(&sample);
+        for j in 0..2 {
+            assert!((0.3..0.6 * stds[j]).contains(&(blur[j] * stds[j])), "{blur}");
+        }
+        assert!((blur[2] - 1.0).abs() < 0.1, "{blur}");
+    }
+
+    #[test]
+    fn it_is_the_components_standard_deviation_of_a_mixture() {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(2);
+        let means = DMatrix::from_row_slice(3, 2, &[0.0, 3.0, -2.6, -1.5, 2.6, -1.5]);
+        let weights = DVector::from_row_slice(&[0.5, 0.3, 0.2]);
+        let law = Law::spherical(weights, means, 1.0).unwrap();
+        let (sample, stds) = standardised(law.draw(4_000, &mut rng));
+        let given = DVector::from_element(2, 1.0);
+        let within = std_within_cells(&sample, &given, &GaussianPartitioner::default()).unwrap().unwrap();
+        // Four standard errors: √(1/2n) = 1.1 %, and as much again for rows between cells.
+        for j in 0..2 {
+            assert!((within[j] * stds[j] - 1.0).abs() < 0.06, "{within} {stds:?}");
+        }
+        assert!(std_within_cells(&sample, &given, &SingleCell).unwrap().is_none());
+    }
 }

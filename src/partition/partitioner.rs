@@ -66,6 +66,9 @@ pub trait Partitioner: Any + Debug + Send + Sync {
     /// every level, in closed form; the same cells serve all levels and `candidates` is not asked.
     /// `None`, the default: cells are found level by level.
     ///
+    /// Unless the component std is given, a learner asks first for the cells of a small sample of the
+    /// same rows in other units, for the columns' widths within them, and then for those that it keeps.
+    ///
     /// # Errors
     /// Those of a user's own partitioner.
     fn mixture(&self, sample: &FoldedSample) -> Result<Option<CrossFittedMixture>> {

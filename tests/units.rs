@@ -1,0 +1,91 @@
+//! The units of a column do not matter: powers of ten and shifts at all, other factors hardly.
+
+use gmix_diffusion::nalgebra::DMatrix;
+use gmix_diffusion::rand::{SeedableRng, rngs::StdRng};
+use gmix_diffusion::reference::{Law, targets};
+use gmix_diffusion::{DiffusionLearner, DiffusionModel, NoiseLevel, metrics};
+
+const ROWS: usize = 2_000;
+const SEEDS: u64 = 2;
+
+/// Rows of `law`, shifted and then multiplied column by column.
+fn rows_of(law: &dyn Law, factors: &[f64], shift: f64, seed: u64) -> DMatrix<f64> {
+    let mut rows = law.draw(ROWS, &mut StdRng::seed_from_u64(seed));
+    rescale(&mut rows, factors, shift);
+    rows
+}
+
+fn rescale(rows: &mut DMatrix<f64>, factors: &[f64], shift: f64) {
+    for (mut column, factor) in rows.column_iter_mut().zip(factors) {
+        column.apply(|x| *x = (*x + shift) * factor);
+    }
+}
+
+fn fit(rows: &DMatrix<f64>) -> DiffusionModel {
+    DiffusionLearner::new().fit(rows, &mut StdRng::seed_from_u64(7)).unwrap()
+}
+
+/// Total variation between `law` and a fit to its rows, the columns multiplied by `factors`; the mean
+/// over seeds.
+fn total_variation(law: &dyn Law, factors: &[f64]) -> f64 {
+    let of_seed = |seed: u64| {
+        let model = fit(&rows_of(law, factors, 0.0, seed));
+        let mut test = law.draw(10_000, &mut StdRng::seed_from_u64(100 + seed));
+        let truth = law.log_density(NoiseLevel::CLEAN, &test).unwrap();
+        rescale(&mut test, factors, 0.0);
+        let volume: f64 = factors.iter().map(|factor| factor.ln()).sum();
+        let learned = model.log_density(&test).unwrap().add_scalar(volume);
+        metrics::total_variation(truth.as_slice(), learned.as_slice()).unwrap().value
+    };
+    (0..SEEDS).map(of_seed).sum::<f64>() / SEEDS as f64
+}
+
+#[test]
+fn any_factor_costs_a_tenth_of_the_accuracy_at_most() {
+    let laws: [(&str, Box<dyn Law>); 2] =
+        [("three Gaussians", Box::new(targets::gmm2d_k3())), ("ring", Box::new(targets::ring2d()))];
+    for (name, law) in laws {
+        let plain = total_variation(law.as_ref(), &[1.0, 1.0]);
+        for factor in [2.0, 3.0, 0.3] {
+            let scaled = total_variation(law.as_ref(), &[factor, 1.0]);
+            println!("{name}: {plain:.4}, one column times {factor} {scaled:.4}");
+            assert!(scaled < 1.1 * plain, "{name} × {factor}: {scaled} against {plain}");
+        }
+    }
+}
+
+#[test]
+fn powers_of_ten_and_shifts_change_nothing() {
+    let law = targets::gmm2d_k3();
+    let plain_rows = rows_of(&law, &[1.0, 1.0], 0.0, 3);
+    let plain = fit(&plain_rows).log_density(&plain_rows).unwrap();
+    // Shifted by 1e6 standard deviations, doubles are 1e-10 of one apart.
+    for (factors, shift) in [([1e3, 1e-2], 0.0), ([1e-7, 1.0], 0.0), ([1.0, 1.0], 2e6), ([1.0, 1e4], 2e6)] {
+        let rows = rows_of(&law, &factors, shift, 3);
+        let volume: f64 = factors.iter().map(|factor: &f64| factor.ln()).sum();
+        let density = fit(&rows).log_density(&rows).unwrap().add_scalar(volume);
+        let difference = (density - &plain).amax();
+        assert!(difference < 1e-6, "{factors:?} + {shift}: {difference}");
+    }
+}
+
+#[test]
+fn equal_columns_have_exactly_the_same_units() {
+    let law = targets::balls5d();
+    let units = |factors: &[f64]| fit(&rows_of(&law, factors, 0.0, 4)).units().clone();
+    assert_eq!(units(&[1.0; 5]).uniform_scale(), Some(1.0));
+    // √10 times as wide as 0.625: the border between two powers of ten.
+    assert!(units(&[10f64.sqrt() / 0.625; 5]).uniform_scale().is_some());
+    let scaled = units(&[1.0, 1.0, 3.0, 1.0, 1.0]);
+    let scale = scaled.scale();
+    assert!([1, 3, 4].iter().all(|&j| scale[j] == scale[0]), "{scale}");
+    assert!((scale[2] / scale[0] - 3.0).abs() < 0.15, "{scale}");
+}
+
+#[test]
+fn a_given_component_std_gives_all_columns_one_unit() {
+    let rows = rows_of(&targets::gmm2d_k3(), &[1.0, 3.0], 0.0, 5);
+    let model =
+        DiffusionLearner::new().with_component_std(1.0).fit(&rows, &mut StdRng::seed_from_u64(7)).unwrap();
+    assert_eq!(model.units().uniform_scale(), Some(10.0));
+}
