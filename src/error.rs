@@ -115,6 +115,16 @@ pub enum Error {
         /// Rows that the sums cover.
         found: u64,
     },
+    /// Rows were to be summed twice in one pass.
+    #[error("pass {pass}: some of the rows {first} to {end} are summed already")]
+    OverlappingRows {
+        /// Number of the pass, from 0.
+        pass: usize,
+        /// Index of the first row of the piece that overlaps.
+        first: u64,
+        /// Index after its last row.
+        end: u64,
+    },
     /// Sums of one pass were given to another.
     #[error("sums of pass {foreign} were given to pass {pass}")]
     ForeignStatistics {
@@ -122,6 +132,12 @@ pub enum Error {
         pass: usize,
         /// The pass that the sums belong to.
         foreign: usize,
+    },
+    /// Sums of another fit, one with another seed, were given to a pass.
+    #[error("sums of another fit were given to pass {pass}")]
+    ForeignFit {
+        /// The pass that was under way.
+        pass: usize,
     },
     /// The rows have different scales in different columns, so isotropic noise in their units is not
     /// isotropic in the units of the learned score.

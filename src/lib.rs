@@ -48,7 +48,8 @@
 //! |---|---|
 //! | say what you know: the blur σ₀ of your rows, their weights | [`DiffusionLearner::with_component_std`], [`Rows`] |
 //! | watch a fit, or stop it | [`FitObserver`] |
-//! | fit rows that do not fit in memory, or lie on several machines | [`Fit`], [`Pass`] |
+//! | fit rows that do not fit in memory | [`RowSource`], [`DiffusionLearner::fit_source`] |
+//! | fit rows that lie on several machines, or go on after an interruption | [`Fit`], [`Pass`] |
 //! | know whether to trust a fit | [`FitReport`], [`FitWarning`]; with a known truth [`metrics`] |
 //! | swap a part for another or for your own | [below](#parts), [`check`] |
 //! | sample a score that you have already, a network's or a physical model's | [`ScoreModel`], [`Sampler`], [`log_density`] |
@@ -163,8 +164,8 @@ pub mod theory;
 pub use density::{log_density, log_density_with_control};
 pub use error::{Error, Result};
 pub use learner::{
-    DiffusionLearner, DiffusionModel, Fit, FitObserver, FitReport, FitWarning, LevelReport, Pass, Rows,
-    Statistics, Units, Work,
+    DiffusionLearner, DiffusionModel, Fit, FitObserver, FitReport, FitWarning, LevelReport, Pass, RowSource,
+    Rows, Statistics, Units, Work,
 };
 pub use partition::{
     CentreEstimates, CrossFit, CrossFittedMixture, FoldedSample, GaussianCells, GaussianPartitioner,

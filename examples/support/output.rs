@@ -107,7 +107,7 @@ impl Drop for Replacement<'_> {
 }
 
 /// `<path>.<process id>.<what>`: in the same directory, since a rename cannot cross file systems.
-fn beside(path: &Path, what: &str) -> io::Result<PathBuf> {
+pub(crate) fn beside(path: &Path, what: &str) -> io::Result<PathBuf> {
     let no_name = || io::Error::new(io::ErrorKind::InvalidInput, "this is not the name of a file");
     if path.as_os_str().as_encoded_bytes().last().is_some_and(|&end| std::path::is_separator(end.into())) {
         return Err(no_name());

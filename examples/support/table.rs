@@ -85,7 +85,11 @@ impl Table {
 }
 
 /// Appends the numbers of a row; an error continues a message that starts with the line.
-fn parse_row(columns: &[String], record: &StringRecord, numbers: &mut Vec<f64>) -> Result<(), String> {
+pub(crate) fn parse_row(
+    columns: &[String],
+    record: &StringRecord,
+    numbers: &mut Vec<f64>,
+) -> Result<(), String> {
     if record.len() != columns.len() {
         return Err(format!(": expected {} cells as in the header, found {}", columns.len(), record.len()));
     }

@@ -6,6 +6,7 @@
 mod comparison;
 mod derivatives;
 mod partitioner;
+mod row_source;
 mod sampler;
 mod schedule;
 mod score_model;
@@ -14,6 +15,7 @@ mod tests;
 
 pub use derivatives::{check_divergence, check_log_density};
 pub use partitioner::check_partitioner;
+pub use row_source::check_row_source;
 pub use sampler::check_sampler;
 pub use schedule::check_schedule;
 pub use score_model::check_score_model;

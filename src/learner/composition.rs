@@ -6,6 +6,7 @@ use super::fit::Fit;
 use super::model::DiffusionModel;
 use super::observer::FitObserver;
 use super::rows::Rows;
+use super::source::RowSource;
 use crate::error::{Error, Result};
 use crate::partition::{GaussianPartitioner, Partitioner, VoronoiPartitioner};
 use crate::process::{Geometric, NoiseSchedule};
@@ -124,9 +125,7 @@ impl DiffusionLearner {
     /// [`Error::IncompatibleParts`] for settings that make no sense, among them noise of more than 10¹⁰
     /// standard deviations of the data, and errors of a user's own parts.
     pub fn fit<'a, R: Rng + ?Sized>(&self, rows: impl Into<Rows<'a>>, rng: &mut R) -> Result<DiffusionModel> {
-        struct Silent;
-        impl FitObserver for Silent {}
-        self.fit_observed(rows, rng, &mut Silent)
+        self.fit_source(&rows.into(), rng)
     }
 
     /// As [`fit`](Self::fit), watched by `observer`.
@@ -139,11 +138,43 @@ impl DiffusionLearner {
         rng: &mut R,
         observer: &mut dyn FitObserver,
     ) -> Result<DiffusionModel> {
-        let rows = rows.into();
+        self.fit_source_observed(&rows.into(), rng, observer)
+    }
+
+    /// Learns the law of the rows of `source`, which need not fit in memory, taking one seed from `rng`. The
+    /// model has the bits of [`fit`](Self::fit) to the same rows.
+    ///
+    /// # Errors
+    /// As `fit`; those of the source; [`Error::IncompletePass`] when a later pass finds another number of
+    /// rows than the first, [`Error::ShapeMismatch`] when blocks differ in their number of columns.
+    pub fn fit_source<S, R>(&self, source: &S, rng: &mut R) -> Result<DiffusionModel>
+    where
+        S: RowSource + ?Sized,
+        R: Rng + ?Sized,
+    {
+        struct Silent;
+        impl FitObserver for Silent {}
+        self.fit_source_observed(source, rng, &mut Silent)
+    }
+
+    /// As [`fit_source`](Self::fit_source), watched by `observer`.
+    ///
+    /// # Errors
+    /// As `fit_source`, and [`Error::Stopped`] when the observer says so.
+    pub fn fit_source_observed<S, R>(
+        &self,
+        source: &S,
+        rng: &mut R,
+        observer: &mut dyn FitObserver,
+    ) -> Result<DiffusionModel>
+    where
+        S: RowSource + ?Sized,
+        R: Rng + ?Sized,
+    {
         let mut fit = self.start(rng)?;
         let mut announced = false;
         while let Some(pass) = fit.next_pass() {
-            let sums = pass.accumulate(rows, 0)?;
+            let sums = pass.accumulate_source(source, 0)?;
             let completed = fit.absorb(sums)?.to_vec();
             if let (false, Some(levels)) = (announced, fit.levels()) {
                 observer.started(levels);

@@ -91,19 +91,17 @@ impl Fit {
     /// or several at once. After an error the fit still waits for the same pass.
     ///
     /// # Errors
-    /// [`Error::IncompletePass`] or [`Error::ForeignStatistics`] when `sums` are not those of
-    /// [`next_pass`](Self::next_pass) over all rows, [`Error::NoRows`] when there are none, and
+    /// [`Error::IncompletePass`], [`Error::ForeignStatistics`] or [`Error::ForeignFit`] when `sums` are not
+    /// those of [`next_pass`](Self::next_pass) over all rows, [`Error::NoRows`] when there are none, and
     /// errors of the parts: schedule, partitioner, cells.
     pub fn absorb(&mut self, sums: Statistics) -> Result<&[LevelReport]> {
-        let foreign = sums.pass();
-        let pass = match (self.next.clone(), foreign) {
-            (Some(pass), None) => pass,
-            (Some(pass), Some(number)) if number == pass.number => pass,
-            (_, foreign) => {
-                let foreign = foreign.unwrap_or(0);
-                return Err(Error::ForeignStatistics { pass: self.report.passes, foreign });
-            }
+        let Some(pass) = self.next.clone() else {
+            let foreign = sums.origin().map_or(0, |origin| origin.pass);
+            return Err(Error::ForeignStatistics { pass: self.report.passes, foreign });
         };
+        if let Some(origin) = sums.origin() {
+            pass.origin().check(origin)?;
+        }
         let expected = (pass.number > 0).then_some(self.report.n_rows);
         let (total, n_rows) = sums.total(expected, &pass)?;
         let done = self.report.levels.len();

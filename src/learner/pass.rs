@@ -7,7 +7,7 @@ use super::geometry::Geometry;
 use super::moments::Moments;
 use super::refinement::Likelihoods;
 use super::rows::{Block, Rows};
-use super::statistics::{CHUNK, ChunkSums, Statistics, Sums};
+use super::statistics::{CHUNK, ChunkSums, Origin, Statistics, Sums};
 use super::streams::{FOLDS, stream};
 use crate::error::{Error, Result};
 use crate::partition::{CellSums, CrossFit, WeightedRows, judging_log_density};
@@ -75,7 +75,7 @@ impl Pass {
                 requirement: "below 2^60",
             });
         }
-        let mut sums = Statistics::of_pass(self.number);
+        let mut sums = Statistics::of(self.origin());
         let mut whole = Vec::new();
         while start < n {
             let row = first_row + start;
@@ -100,15 +100,18 @@ impl Pass {
     /// Takes `other` into `sums`, in any order; both have to be sums of this pass.
     ///
     /// # Errors
-    /// [`Error::ForeignStatistics`] for sums of another pass, [`Error::IncompletePass`] where rows
-    /// would be summed twice.
+    /// [`Error::ForeignStatistics`] for sums of another pass, [`Error::ForeignFit`] for those of a fit with
+    /// another seed, [`Error::OverlappingRows`] where rows would be summed twice, [`Error::ShapeMismatch`] where the rows differ in their number of columns.
+    /// What `sums` hold after an error is not of use.
     pub fn merge(&self, sums: &mut Statistics, other: Statistics) -> Result<()> {
-        for part in [sums.pass(), other.pass()].into_iter().flatten() {
-            if part != self.number {
-                return Err(Error::ForeignStatistics { pass: self.number, foreign: part });
-            }
+        for origin in [sums.origin(), other.origin()].into_iter().flatten() {
+            self.origin().check(origin)?;
         }
         sums.merge(other, self)
+    }
+
+    pub(super) fn origin(&self) -> Origin {
+        Origin { seed: self.seed, pass: self.number }
     }
 
     fn check_dim(&self, dim: usize) -> Result<()> {
@@ -145,12 +148,12 @@ impl Pass {
 }
 
 #[cfg(feature = "rayon")]
-fn threads() -> usize {
+pub(super) fn threads() -> usize {
     rayon::current_num_threads()
 }
 
 #[cfg(not(feature = "rayon"))]
-fn threads() -> usize {
+pub(super) fn threads() -> usize {
     1
 }
 

@@ -79,6 +79,31 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// The `count` rows from `start` on.
+    pub(crate) fn range(&self, start: usize, count: usize) -> Rows<'_> {
+        let values = match &self.values {
+            Values::ColumnMajor(view) => Values::ColumnMajor(view.rows(start, count)),
+            Values::RowMajor(data, dim) => Values::RowMajor(&data[start * dim..(start + count) * dim], *dim),
+        };
+        Rows { values, weights: self.weights.map(|weights| &weights[start..start + count]) }
+    }
+
+    /// Appends the rows to `values`, one after the other, and their weights to `weights`.
+    pub(crate) fn append_to(&self, values: &mut Vec<f64>, weights: &mut Vec<f64>) {
+        match self.values {
+            Values::ColumnMajor(view) => {
+                for i in 0..view.nrows() {
+                    values.extend((0..view.ncols()).map(|j| view[(i, j)]));
+                }
+            }
+            Values::RowMajor(data, _) => values.extend_from_slice(data),
+        }
+        match self.weights {
+            Some(own) => weights.extend_from_slice(own),
+            None => weights.resize(weights.len() + self.n_rows(), 1.0),
+        }
+    }
+
     /// A copy of `count` rows from `start` on, and their weights.
     pub(crate) fn block(&self, start: usize, count: usize) -> Block {
         let rows = match self.values {

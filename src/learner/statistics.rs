@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use nalgebra::DMatrix;
 
@@ -29,6 +30,14 @@ pub(crate) enum Sums {
 }
 
 impl Sums {
+    /// Can `other` be added? Sums of one pass differ in the number of columns of the data at most.
+    fn check_like(&self, other: &Self) -> Result<()> {
+        match (self, other) {
+            (Self::Moments(a), Self::Moments(b)) => check_columns(a.mean.len(), b.mean.len()),
+            _ => Ok(()),
+        }
+    }
+
     fn add(&mut self, later: Self) {
         match (self, later) {
             (Self::Moments(a), Self::Moments(b)) => a.add(b),
@@ -54,14 +63,35 @@ impl Sums {
     }
 }
 
+/// Which pass of which fit: fits differ in their seeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) seed: u64,
+    pub(crate) pass: usize,
+}
+
+impl Origin {
+    /// # Errors
+    /// [`Error::ForeignStatistics`] or [`Error::ForeignFit`] unless `other` is the same pass of the same fit.
+    pub(crate) fn check(self, other: Self) -> Result<()> {
+        if other.seed != self.seed {
+            return Err(Error::ForeignFit { pass: self.pass });
+        }
+        if other.pass != self.pass {
+            return Err(Error::ForeignStatistics { pass: self.pass, foreign: other.pass });
+        }
+        Ok(())
+    }
+}
+
 /// The sums of a pass over some of the rows; opaque, additive, and merged only between siblings of
 /// the fixed binary tree over chunks of rows, so that every order gives the same bits.
 ///
 /// Chunks that are not complete yet are kept as rows. The default has summed nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Statistics {
-    /// Number of the pass that these sums belong to; `None` while empty.
-    pass: Option<usize>,
+    /// What these sums belong to; `None` while empty.
+    origin: Option<Origin>,
     /// Sums of 2ʰ chunks, by first chunk and height h.
     nodes: BTreeMap<(u64, u32), Sums>,
     /// Runs of rows of incomplete chunks, by index of the first row.
@@ -74,13 +104,17 @@ pub(crate) trait ChunkSums {
 }
 
 impl Statistics {
-    pub(crate) fn of_pass(pass: usize) -> Self {
-        Self { pass: Some(pass), ..Self::default() }
+    pub(crate) fn of(origin: Origin) -> Self {
+        Self { origin: Some(origin), ..Self::default() }
     }
 
-    /// The pass that these sums belong to.
-    pub(crate) fn pass(&self) -> Option<usize> {
-        self.pass
+    /// What these sums belong to; `None` while they are empty.
+    pub(crate) fn origin(&self) -> Option<Origin> {
+        self.origin
+    }
+
+    fn pass(&self) -> usize {
+        self.origin.map_or(0, |origin| origin.pass)
     }
 
     /// Adds the sums of chunk `chunk`, joining siblings as far as they are there.
@@ -90,12 +124,12 @@ impl Statistics {
 
     fn insert_node(&mut self, first: u64, height: u32, sums: Sums) -> Result<()> {
         let (mut first, mut height, mut sums) = (first, height, sums);
-        if self.covers(first, 1 << height) {
-            return Err(Error::IncompletePass {
-                pass: self.pass.unwrap_or(0),
-                expected: first * CHUNK,
-                found: (first + (1 << height)) * CHUNK,
-            });
+        let rows = first * CHUNK..(first + (1 << height)) * CHUNK;
+        if self.covers(first, 1 << height) || self.pending.range(rows.clone()).next().is_some() {
+            return Err(self.overlap(rows));
+        }
+        if let Some(other) = self.nodes.values().next() {
+            other.check_like(&sums)?;
         }
         loop {
             let size = 1u64 << height;
@@ -108,6 +142,10 @@ impl Statistics {
         }
         self.nodes.insert((first, height), sums);
         Ok(())
+    }
+
+    fn overlap(&self, rows: Range<u64>) -> Error {
+        Error::OverlappingRows { pass: self.pass(), first: rows.start, end: rows.end }
     }
 
     /// Whether any of `count` chunks from `first` on is summed already.
@@ -124,11 +162,10 @@ impl Statistics {
         let n = block.rows.nrows() as u64;
         let clash = self.pending.iter().any(|(&other, b)| overlaps(other, b.rows.nrows() as u64, start, n));
         if clash || self.covers(chunk, 1) {
-            return Err(Error::IncompletePass {
-                pass: self.pass.unwrap_or(0),
-                expected: start,
-                found: start + n,
-            });
+            return Err(self.overlap(start..start + n));
+        }
+        if let Some(other) = self.pending.values().next() {
+            check_columns(other.rows.ncols(), block.rows.ncols())?;
         }
         // Join with the runs that end or start where this one does, within the chunk.
         let before = self.pending.range(..start).next_back();
@@ -155,12 +192,10 @@ impl Statistics {
 
     /// Takes in the sums of other rows of the same pass.
     pub(crate) fn merge(&mut self, other: Self, whole: &dyn ChunkSums) -> Result<()> {
-        if let (Some(pass), Some(foreign)) = (self.pass, other.pass)
-            && pass != foreign
-        {
-            return Err(Error::ForeignStatistics { pass, foreign });
+        if let (Some(origin), Some(other)) = (self.origin, other.origin) {
+            origin.check(other)?;
         }
-        self.pass = self.pass.or(other.pass);
+        self.origin = self.origin.or(other.origin);
         for ((first, height), sums) in other.nodes {
             self.insert_node(first, height, sums)?;
         }
@@ -173,7 +208,7 @@ impl Statistics {
     /// The total over all rows and their number, once they are complete from row 0 on. `expected`
     /// is the number of rows, when an earlier pass has counted them.
     pub(crate) fn total(mut self, expected: Option<u64>, whole: &dyn ChunkSums) -> Result<(Sums, u64)> {
-        let pass = self.pass.unwrap_or(0);
+        let pass = self.pass();
         let mut tail_end = None;
         if let Some((start, last)) = self.pending.pop_last() {
             let end = start + last.rows.nrows() as u64;
@@ -206,6 +241,14 @@ impl Statistics {
             left
         });
         total.map(|sums| (sums, rows)).ok_or(Error::NoRows)
+    }
+}
+
+fn check_columns(expected: usize, found: usize) -> Result<()> {
+    if found == expected {
+        Ok(())
+    } else {
+        Err(Error::ShapeMismatch { what: "columns of the rows", expected, found })
     }
 }
 
