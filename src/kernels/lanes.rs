@@ -161,11 +161,11 @@ mod tests {
     }
 
     fn exp_of(values: &[f64]) -> Vec<f64> {
-        vectorised!(simd => all(simd, values, |x| exp(x)))
+        vectorised!(simd => all(simd, values, exp))
     }
 
     fn ln_of(values: &[f64]) -> Vec<f64> {
-        vectorised!(simd => all(simd, values, |x| ln(x)))
+        vectorised!(simd => all(simd, values, ln))
     }
 
     /// Units in the last place between two numbers of equal sign.
@@ -220,8 +220,8 @@ mod tests {
     fn every_processor_computes_the_same_bits() {
         let (exponents, positive) = (exponents(), positive());
         let baseline = Level::baseline();
-        assert_eq!(exp_of(&exponents), dispatch!(baseline, simd => all(simd, &exponents, |x| exp(x))));
-        assert_eq!(ln_of(&positive), dispatch!(baseline, simd => all(simd, &positive, |x| ln(x))));
+        assert_eq!(exp_of(&exponents), dispatch!(baseline, simd => all(simd, &exponents, exp)));
+        assert_eq!(ln_of(&positive), dispatch!(baseline, simd => all(simd, &positive, ln)));
     }
 
     #[test]
