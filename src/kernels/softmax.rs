@@ -25,7 +25,10 @@ pub(crate) fn softmax<S: Simd>(simd: S, log_weights: &mut [Lanes<S>]) -> Lanes<S
 #[inline(always)]
 fn softmax_above<S: Simd>(simd: S, log_weights: &mut [Lanes<S>], cut: f64) -> Lanes<S> {
     let lowest = Lanes::splat(simd, LOWEST);
-    let peak = log_weights.iter().fold(lowest, |peak, &value| peak.or_above(value));
+    let mut peak = lowest;
+    for &value in log_weights.iter() {
+        peak = peak.or_above(value);
+    }
     let mut total = Lanes::splat(simd, 0.0);
     for value in log_weights.iter_mut() {
         *value = (value.or_above(lowest) - peak).exp_above(cut);

@@ -19,7 +19,7 @@ pub(super) fn evaluate<S: Simd, const M: usize>(
         for (j, (cell, log_joint)) in cells.iter().zip(&mut responsibilities).enumerate() {
             let z = cell.coordinates(simd, &x);
             *log_joint = cell.log_joint(simd, &z);
-            factors.add_log(j, &z, log_joint);
+            factors.add_log(simd, j, &z, log_joint);
         }
         factors.add_pulls(simd, rows, start, &mut responsibilities);
         let log_density = softmax(simd, &mut responsibilities);
@@ -54,7 +54,7 @@ fn mean_gradient<S: Simd, const M: usize>(
     let mut mean = [Lanes::splat(simd, 0.0); M];
     for (j, (cell, &r)) in cells.iter().zip(responsibilities).enumerate() {
         let mut h = cell.coordinates(simd, x);
-        factors.gradient(j, &mut h);
+        factors.gradient(simd, j, &mut h);
         for (mean, &gradient) in mean.iter_mut().zip(&cell.along_axes(simd, &h)) {
             *mean += gradient * r;
         }
@@ -74,8 +74,8 @@ fn divergence<S: Simd, const M: usize>(
     let mut divergence = factors.pull_spread(simd, responsibilities);
     for (j, (cell, &r)) in cells.iter().zip(responsibilities).enumerate() {
         let mut z = cell.coordinates(simd, x);
-        let trace = factors.trace(j, &z, cell.precisions());
-        factors.gradient(j, &mut z);
+        let trace = factors.trace(simd, j, &z, cell.precisions());
+        factors.gradient(simd, j, &mut z);
         let mut squared_deviation = Lanes::splat(simd, 0.0);
         for (&gradient, &mean) in cell.along_axes(simd, &z).iter().zip(mean) {
             let deviation = gradient - mean;

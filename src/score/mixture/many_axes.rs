@@ -60,7 +60,7 @@ impl<S: Simd> Block<'_, S> {
         }
         if self.factors.shape.is_some() {
             self.for_each(coordinates, |eight, j, z| {
-                self.factors.add_log(j, z, &mut responsibilities[eight * cells + j]);
+                self.factors.add_log(self.simd, j, z, &mut responsibilities[eight * cells + j]);
             });
         }
         for (row, of_eight) in self.eights().zip(responsibilities.chunks_exact_mut(cells)) {
@@ -102,7 +102,7 @@ impl<S: Simd> Block<'_, S> {
             of_eights().map(|(_, r)| self.factors.pull_spread(self.simd, r)).collect();
         if outputs.divergence.is_some() {
             self.for_each(coordinates, |eight, j, z| {
-                let trace = self.factors.trace(j, z, self.cells.precisions(j));
+                let trace = self.factors.trace(self.simd, j, z, self.cells.precisions(j));
                 divergence[eight] += responsibilities[eight * cells + j] * trace;
             });
         }
@@ -136,7 +136,7 @@ impl<S: Simd> Block<'_, S> {
                 for (h, column) in h.iter_mut().zip(self.cells.columns_of(j, coordinates)) {
                     *h = Lanes::load(self.simd, column, row);
                 }
-                self.factors.gradient(j, &mut h);
+                self.factors.gradient(self.simd, j, &mut h);
                 for (h, column) in h.iter().zip(self.cells.columns_of_mut(j, coordinates)) {
                     h.store(column, row);
                 }

@@ -95,9 +95,9 @@ struct Points<'a> {
 impl Factors {
     /// Adds the logarithm of cell `j`'s radial factor at standard coordinates `z`.
     #[inline(always)]
-    fn add_log<S: Simd>(&self, j: usize, z: &[Lanes<S>], log_joint: &mut Lanes<S>) {
+    fn add_log<S: Simd>(&self, simd: S, j: usize, z: &[Lanes<S>], log_joint: &mut Lanes<S>) {
         if let Some(shape) = &self.shape {
-            *log_joint += shape.log_factor(j, z);
+            *log_joint += shape.log_factor(simd, j, z);
         }
     }
 
@@ -113,30 +113,34 @@ impl Factors {
 
     /// Turns standard coordinates of cell `j` into the gradient of its log-density.
     #[inline(always)]
-    fn gradient<S: Simd>(&self, j: usize, z: &mut [Lanes<S>]) {
+    fn gradient<S: Simd>(&self, simd: S, j: usize, z: &mut [Lanes<S>]) {
         match &self.shape {
-            Some(shape) => shape.gradient(j, z),
-            None => z.iter_mut().for_each(|z| *z = -*z),
+            Some(shape) => shape.gradient(simd, j, z),
+            None => {
+                for z in z {
+                    *z = -*z;
+                }
+            }
         }
     }
 
     /// tr Hⱼ at standard coordinates `z` of cell `j`, which have squared gradients `precisions`.
     #[inline(always)]
-    fn trace<S: Simd>(&self, j: usize, z: &[Lanes<S>], precisions: &[f64]) -> Lanes<S> {
+    fn trace<S: Simd>(&self, simd: S, j: usize, z: &[Lanes<S>], precisions: &[f64]) -> Lanes<S> {
         match &self.shape {
-            Some(shape) => shape.trace(j, z, precisions),
-            None => Lanes::splat(z[0].token(), -precisions.iter().sum::<f64>()),
+            Some(shape) => shape.trace(simd, j, z, precisions),
+            None => Lanes::splat(simd, -precisions.iter().sum::<f64>()),
         }
     }
 
     /// The part of the score in further direction `axis`, Σ rⱼ pullⱼ.
     #[inline(always)]
     fn mean_pull<S: Simd>(&self, simd: S, axis: usize, responsibilities: &[Lanes<S>]) -> Lanes<S> {
-        let pulls = self.pulls.column(axis);
-        responsibilities
-            .iter()
-            .zip(pulls.iter())
-            .fold(Lanes::splat(simd, 0.0), |sum, (&r, &pull)| sum + r * pull)
+        let mut mean = Lanes::splat(simd, 0.0);
+        for (&r, &pull) in responsibilities.iter().zip(self.pulls.column(axis).iter()) {
+            mean += r * pull;
+        }
+        mean
     }
 
     /// Writes the score in the further directions behind the `dim` others.
