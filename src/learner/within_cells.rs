@@ -15,6 +15,8 @@ use crate::score::GaussianMixture;
 
 /// Cells are sought in this many rows at most.
 const MOST_ROWS: usize = 2_000;
+/// With this many folds: widths need no average of many mixtures.
+const FOLDS: usize = 3;
 /// In this many principal directions at most, those of largest variance.
 const MOST_DIRECTIONS: usize = 10;
 /// With fewer rows than this the units that are given have to be worse to be left.
@@ -148,7 +150,8 @@ fn first_rows(sample: &FoldedSample) -> FoldedSample {
     FoldedSample {
         rows: sample.rows.rows(0, few).into_owned(),
         weights: sample.weights[..few].to_vec(),
-        folds: sample.folds[..few].to_vec(),
+        folds: sample.folds[..few].iter().map(|fold| fold % FOLDS).collect(),
+        n_folds: FOLDS,
         stands_for: few as u64,
         ..*sample
     }
