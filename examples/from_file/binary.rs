@@ -37,6 +37,17 @@ impl BinaryFile {
             }
         }
     }
+
+    /// Number of rows.
+    pub(crate) fn n_rows(&self) -> u64 {
+        self.rows.end - self.rows.start
+    }
+
+    /// Only those of the rows with these indices in the file.
+    pub(crate) fn range(&self, rows: Range<u64>) -> Self {
+        let end = rows.end.min(self.rows.end);
+        Self { rows: rows.start.min(end)..end, ..self.clone() }
+    }
 }
 
 impl RowSource for BinaryFile {
