@@ -177,7 +177,10 @@ impl Picture {
                     draw_marker(area, style, at)?;
                 }
             }
-            _ => area.draw(&PathElement::new([(x, y), (x + 34, y), (x + 27, y - 4), (x + 34, y), (x + 27, y + 4)], stroke(style)))?,
+            _ => area.draw(&PathElement::new(
+                [(x, y), (x + 34, y), (x + 27, y - 4), (x + 34, y), (x + 27, y + 4)],
+                stroke(style),
+            ))?,
         }
         area.draw(&Text::new(name.to_owned(), (x + 42, y - 8), text(14)))?;
         Ok(())
@@ -187,7 +190,10 @@ impl Picture {
 impl Mark {
     fn style(&self) -> Option<usize> {
         match self {
-            Self::Line { style, .. } | Self::Dots { style, .. } | Self::Crosses { style, .. } | Self::Arrows { style, .. } => Some(*style),
+            Self::Line { style, .. }
+            | Self::Dots { style, .. }
+            | Self::Crosses { style, .. }
+            | Self::Arrows { style, .. } => Some(*style),
             Self::Shades { .. } => None,
         }
     }
@@ -231,7 +237,8 @@ impl Panel {
     fn draw_mark(&self, chart: &mut Chart<'_, '_>, mark: &Mark) -> Outcome {
         let place = |&(x, y): &(f64, f64)| (self.x.place(x), self.y.place(y));
         let inside = |(x, y): &&(f64, f64)| {
-            (self.x.range.start..=self.x.range.end).contains(x) && (self.y.range.start..=self.y.range.end).contains(y)
+            (self.x.range.start..=self.x.range.end).contains(x)
+                && (self.y.range.start..=self.y.range.end).contains(y)
         };
         match mark {
             Mark::Line { points, style, marked } => {
@@ -254,7 +261,9 @@ impl Panel {
                 for &((x, y), (dx, dy)) in arrows {
                     let tip = (x + dx, y + dy);
                     // A barb on either side of the tip, a third of the arrow long.
-                    let barb = |side: f64| (tip.0 - 0.3 * dx + side * 0.18 * dy, tip.1 - 0.3 * dy - side * 0.18 * dx);
+                    let barb = |side: f64| {
+                        (tip.0 - 0.3 * dx + side * 0.18 * dy, tip.1 - 0.3 * dy - side * 0.18 * dx)
+                    };
                     let path = [(x, y), tip, barb(1.0), tip, barb(-1.0)];
                     let thin = colour(*style).stroke_width(1);
                     chart.draw_series([PathElement::new(path.map(|at| place(&at)), thin)])?;
@@ -283,7 +292,10 @@ impl Panel {
                     };
                     let part = |dark: f64| (255.0 - depth * (255.0 - dark)).round() as u8;
                     let colour = RGBColor(part(8.0), part(48.0), part(107.0));
-                    chart.draw_series([Rectangle::new([corner(start, row), corner(end, row + 1)], colour.filled())])?;
+                    chart.draw_series([Rectangle::new(
+                        [corner(start, row), corner(end, row + 1)],
+                        colour.filled(),
+                    )])?;
                 }
                 start = end;
             }
@@ -293,7 +305,11 @@ impl Panel {
 }
 
 /// The marker of a style at points of a chart, as [`draw_marker`] has it.
-fn draw_markers(chart: &mut Chart<'_, '_>, points: impl Iterator<Item = (f64, f64)>, style: usize) -> Outcome {
+fn draw_markers(
+    chart: &mut Chart<'_, '_>,
+    points: impl Iterator<Item = (f64, f64)>,
+    style: usize,
+) -> Outcome {
     let filled = colour(style).filled();
     match style % 4 {
         0 => drop(chart.draw_series(points.map(|at| Circle::new(at, 3, filled)))?),

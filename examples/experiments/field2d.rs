@@ -42,7 +42,8 @@ impl Partitioner for Around {
             return Ok(Vec::new());
         }
         let angle = |cell: usize| TAU * cell as f64 / self.cells as f64;
-        let place = |cell: usize, axis: usize| RADIUS * if axis == 0 { angle(cell).cos() } else { angle(cell).sin() };
+        let place =
+            |cell: usize, axis: usize| RADIUS * if axis == 0 { angle(cell).cos() } else { angle(cell).sin() };
         let centres = DMatrix::from_fn(self.cells, 2, place);
         let cells = if self.soft {
             VoronoiCells::soft(centres, DVector::from_element(self.cells, 1.0))?
@@ -83,10 +84,12 @@ fn level() -> Result<NoiseLevel> {
 /// Û − y at the points of a square grid of `side`, row by row from below.
 fn moves(model: &dyn ScoreModel, side: usize) -> Result<Vec<((f64, f64), (f64, f64))>> {
     let node = |i: usize| REACH * ((2 * i + 1) as f64 / side as f64 - 1.0);
-    let points = DMatrix::from_fn(side * side, 2, |i, axis| node(if axis == 0 { i % side } else { i / side }));
+    let points =
+        DMatrix::from_fn(side * side, 2, |i, axis| node(if axis == 0 { i % side } else { i / side }));
     let variance = level()?.bandwidth(STD).powi(2);
     let score = model.score(level()?, &points)?;
-    let one = |i: usize| ((points[(i, 0)], points[(i, 1)]), (variance * score[(i, 0)], variance * score[(i, 1)]));
+    let one =
+        |i: usize| ((points[(i, 0)], points[(i, 1)]), (variance * score[(i, 0)], variance * score[(i, 1)]));
     Ok((0..side * side).map(one).collect())
 }
 
@@ -111,8 +114,12 @@ fn fields(rows: &DMatrix<f64>) -> Outcome<String> {
     };
     let exact = moves(&law, SHADES)?;
     let error = |model: &dyn ScoreModel| -> Result<Mark> {
-        let apart = moves(model, SHADES)?.into_iter().zip(&exact).map(|((_, a), (_, b))| (a.0 - b.0).hypot(a.1 - b.1));
-        let values = apart.map(|error| error / level().map_or(1.0, |l| l.bandwidth(STD)) / BLACK_ERROR).collect();
+        let apart = moves(model, SHADES)?
+            .into_iter()
+            .zip(&exact)
+            .map(|((_, a), (_, b))| (a.0 - b.0).hypot(a.1 - b.1));
+        let values =
+            apart.map(|error| error / level().map_or(1.0, |l| l.bandwidth(STD)) / BLACK_ERROR).collect();
         Ok(Mark::Shades { columns: SHADES, values })
     };
     let starts = |model: &DiffusionModel| Mark::Crosses { points: points(model.centres()), style: 1 };
@@ -145,7 +152,10 @@ fn surface(rows: &DMatrix<f64>) -> Outcome<(String, String)> {
                 let error = score_error(&model, &law, &levels, &fresh, &mut rng)?.by_level[0];
                 line.push((degree as f64, error.value * level()?.bandwidth(STD).powi(2)));
             }
-            table_rows.push(cells(&format!("{cells_wanted} {name}"), line.iter().map(|(_, error)| format!("{error:.4}"))));
+            table_rows.push(cells(
+                &format!("{cells_wanted} {name}"),
+                line.iter().map(|(_, error)| format!("{error:.4}")),
+            ));
             marks.push(Mark::Line { points: line, style, marked: true });
         }
         panels.push(Panel {
@@ -165,8 +175,11 @@ fn surface(rows: &DMatrix<f64>) -> Outcome<(String, String)> {
 fn densities(rows: &DMatrix<f64>) -> Outcome<(String, String)> {
     let law = targets::ring2d();
     let fresh = law.draw(FRESH_ROWS, &mut StdRng::seed_from_u64(3));
-    let compositions: [(&str, DiffusionLearner); 3] =
-        [("paper (hard cells)", DiffusionLearner::paper()), ("soft Voronoi", soft_voronoi()), ("default", DiffusionLearner::new())];
+    let compositions: [(&str, DiffusionLearner); 3] = [
+        ("paper (hard cells)", DiffusionLearner::paper()),
+        ("soft Voronoi", soft_voronoi()),
+        ("default", DiffusionLearner::new()),
+    ];
     let side = 90;
     let node = |i: usize| REACH * ((2 * i + 1) as f64 / side as f64 - 1.0);
     let grid = DMatrix::from_fn(side * side, 2, |i, axis| node(if axis == 0 { i % side } else { i / side }));
@@ -183,5 +196,8 @@ fn densities(rows: &DMatrix<f64>) -> Outcome<(String, String)> {
         table_rows.push(cells(name, [cell_count, format!("{mass:.3}"), format!("{distance:.4}")]));
     }
     let picture = Picture { columns: 3, size: (310, 320), key: Vec::new(), panels }.svg()?;
-    Ok((picture, table(&cells("ring, 3,000 rows", ["cells", "mass of the density", "total variation"]), &table_rows)))
+    Ok((
+        picture,
+        table(&cells("ring, 3,000 rows", ["cells", "mass of the density", "total variation"]), &table_rows),
+    ))
 }

@@ -30,7 +30,9 @@ pub(crate) fn run() -> Outcome<Files> {
     let mut panels = Vec::new();
     let mut tables = String::new();
     let cases = [by_dimension()?, by_radius()?];
-    for (title, cases) in ["two Gaussians 4 σ₀ apart in d dimensions", "centres in a disc of radius R₀"].iter().zip(&cases) {
+    for (title, cases) in
+        ["two Gaussians 4 σ₀ apart in d dimensions", "centres in a disc of radius R₀"].iter().zip(&cases)
+    {
         let (marks, rows) = growth(cases)?;
         panels.push(Panel {
             title: (*title).to_owned(),

@@ -32,7 +32,14 @@ pub(crate) type Files = Vec<(&'static str, String)>;
 /// An experiment by name.
 type Named = (&'static str, fn() -> Outcome<Files>);
 
-const EXPERIMENTS: [Named; 6] = [("score1d", score1d::run), ("samples", samples::run), ("starts", starts::run), ("robustness", robustness::run), ("field2d", field2d::run), ("growth", growth::run)];
+const EXPERIMENTS: [Named; 6] = [
+    ("score1d", score1d::run),
+    ("samples", samples::run),
+    ("starts", starts::run),
+    ("robustness", robustness::run),
+    ("field2d", field2d::run),
+    ("growth", growth::run),
+];
 
 fn main() -> Outcome {
     let names: Vec<&str> = EXPERIMENTS.iter().map(|(name, _)| *name).collect();

@@ -3,9 +3,7 @@
 use gmix_diffusion::metrics::total_variation;
 use gmix_diffusion::nalgebra::DMatrix;
 use gmix_diffusion::reference::Law;
-use gmix_diffusion::{
-    DiffusionLearner, DiffusionModel, LogDensity, NoiseLevel, Result, VoronoiPartitioner,
-};
+use gmix_diffusion::{DiffusionLearner, DiffusionModel, LogDensity, NoiseLevel, Result, VoronoiPartitioner};
 
 /// Polynomials in soft Voronoi cells and nothing else.
 pub(crate) fn soft_voronoi() -> DiffusionLearner {

@@ -1,10 +1,10 @@
 //! A wrong component std, and rows that are not the law's.
 
+use gmix_diffusion::metrics::total_variation;
+use gmix_diffusion::nalgebra::DMatrix;
 use gmix_diffusion::rand::{RngExt, SeedableRng, rngs::StdRng};
 use gmix_diffusion::reference::{Law, targets};
 use gmix_diffusion::{DiffusionLearner, GaussianMixture, LogDensity, NoiseLevel, Result};
-use gmix_diffusion::metrics::total_variation;
-use gmix_diffusion::nalgebra::DMatrix;
 
 use super::chart::{Axis, Mark, Panel, Picture};
 use super::em::{em, scattered_rows};
@@ -20,11 +20,8 @@ const OUTLIERS: [f64; 5] = [0.0, 0.001, 0.01, 0.03, 0.1];
 const OUTLIER_REACH: f64 = 20.0;
 
 type Named = (&'static str, fn() -> DiffusionLearner);
-const COMPOSITIONS: [Named; 3] = [
-    ("default", DiffusionLearner::new),
-    ("fast", DiffusionLearner::fast),
-    ("soft Voronoi", soft_voronoi),
-];
+const COMPOSITIONS: [Named; 3] =
+    [("default", DiffusionLearner::new), ("fast", DiffusionLearner::fast), ("soft Voronoi", soft_voronoi)];
 const EM: &str = "EM of that std; its k chosen by fresh rows";
 
 pub(crate) fn run() -> Outcome<Files> {
@@ -45,7 +42,14 @@ fn laws() -> Vec<(&'static str, Box<dyn Law>, Vec<usize>)> {
     ]
 }
 
-fn distance_of_em(law: &dyn Law, rows: &DMatrix<f64>, fresh: &DMatrix<f64>, std: f64, sizes: &[usize], seed: u64) -> Result<f64> {
+fn distance_of_em(
+    law: &dyn Law,
+    rows: &DMatrix<f64>,
+    fresh: &DMatrix<f64>,
+    std: f64,
+    sizes: &[usize],
+    seed: u64,
+) -> Result<f64> {
     let truth = LogDensity::log_density(law, NoiseLevel::CLEAN, fresh)?;
     let mut best = f64::INFINITY;
     for &k in sizes {
@@ -68,7 +72,8 @@ fn wrong_std() -> Outcome<(String, String)> {
             for factor in FACTORS {
                 let std = factor * law.component_std();
                 for (line, (_, learner)) in lines.iter_mut().zip(COMPOSITIONS) {
-                    let model = learner().with_component_std(std).fit(&rows, &mut StdRng::seed_from_u64(seed))?;
+                    let model =
+                        learner().with_component_std(std).fit(&rows, &mut StdRng::seed_from_u64(seed))?;
                     line.push((factor, density_distance(&model, law.as_ref(), &fresh)?));
                 }
                 let distance = distance_of_em(law.as_ref(), &rows, &fresh, std, &sizes, seed)?;
@@ -164,7 +169,10 @@ fn outliers() -> Outcome<(String, String)> {
         .zip(&lines)
         .map(|(name, line)| cells(name, (0..OUTLIERS.len()).map(|i| format!("{:.4}", average(line, i)))))
         .collect();
-    table_rows.push(cells("cells (default and fast)", cells_found.iter().map(|found| format!("{:.1}", mean(found).0))));
+    table_rows.push(cells(
+        "cells (default and fast)",
+        cells_found.iter().map(|found| format!("{:.1}", mean(found).0)),
+    ));
     let header = OUTLIERS.iter().map(|share| format!("{} %", 100.0 * share));
     Ok((picture.svg()?, table(&cells("total variation", header), &table_rows)))
 }

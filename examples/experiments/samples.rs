@@ -6,7 +6,8 @@ use gmix_diffusion::nalgebra::DMatrix;
 use gmix_diffusion::rand::{SeedableRng, rngs::StdRng};
 use gmix_diffusion::reference::{Law, targets};
 use gmix_diffusion::{
-    DataScale, Ddpm, DiffusionLearner, GaussianMixture, Geometric, NoiseLevels, NoiseSchedule, PolynomialRegression, PredictorCorrector, ProbabilityFlow, RegressionTarget, Result, Sampler,
+    DataScale, Ddpm, DiffusionLearner, GaussianMixture, Geometric, NoiseLevels, NoiseSchedule,
+    PolynomialRegression, PredictorCorrector, ProbabilityFlow, RegressionTarget, Result, Sampler,
 };
 
 use super::chart::{Axis, Mark, Panel, Picture};
@@ -66,7 +67,8 @@ fn by_composition() -> Outcome<(String, String)> {
     for (style, (name, learner)) in COMPOSITIONS.iter().enumerate() {
         let (mut points, mut row) = (Vec::new(), Vec::new());
         for n in SIZES {
-            let measured: Result<Vec<Measured>> = (1..=SEEDS).map(|seed| measure(learner(), n, seed)).collect();
+            let measured: Result<Vec<Measured>> =
+                (1..=SEEDS).map(|seed| measure(learner(), n, seed)).collect();
             let measured = measured?;
             let of = |value: fn(&Measured) -> f64| mean(&measured.iter().map(value).collect::<Vec<_>>());
             let (density, error) = of(|m| m.density);
@@ -107,8 +109,17 @@ fn histogram_distance(law: &GaussianMixture, rows: &DMatrix<f64>) -> f64 {
         let bin = ((x + 6.0) / 12.0 * BINS as f64).floor();
         counts[(bin + 1.0).clamp(0.0, BINS as f64 + 1.0) as usize] += 1.0 / rows.nrows() as f64;
     }
-    let cumulated = |bin: usize| if bin == 0 { 0.0 } else if bin == BINS + 2 { 1.0 } else { below(edge(bin - 1)) };
-    let apart = counts.iter().enumerate().map(|(bin, share)| (share - cumulated(bin + 1) + cumulated(bin)).abs());
+    let cumulated = |bin: usize| {
+        if bin == 0 {
+            0.0
+        } else if bin == BINS + 2 {
+            1.0
+        } else {
+            below(edge(bin - 1))
+        }
+    };
+    let apart =
+        counts.iter().enumerate().map(|(bin, share)| (share - cumulated(bin + 1) + cumulated(bin)).abs());
     0.5 * apart.sum::<f64>()
 }
 
@@ -127,7 +138,13 @@ fn by_sampler() -> Outcome<(String, String)> {
         });
         NoiseLevels::variance_exploding(noises)
     };
-    let names = ["DDPM on X, textbook", "DDPM on the centres", "probability flow", "predictor-corrector", "exact draws"];
+    let names = [
+        "DDPM on X, textbook",
+        "DDPM on the centres",
+        "probability flow",
+        "predictor-corrector",
+        "exact draws",
+    ];
     let mut lines = vec![Vec::new(); names.len()];
     for n in counts {
         for (index, line) in lines.iter_mut().enumerate() {
@@ -136,13 +153,19 @@ fn by_sampler() -> Outcome<(String, String)> {
                 0 => Ddpm::textbook().sample(&law, &given(n)?, DRAWS, &mut rng)?,
                 1 => Ddpm::new().with_steps(n).sample(&law, &levels, DRAWS, &mut rng)?,
                 2 => ProbabilityFlow::new().with_steps(n).sample(&law, &levels, DRAWS, &mut rng)?,
-                3 => PredictorCorrector::new().with_steps(n.div_ceil(2)).sample(&law, &levels, DRAWS, &mut rng)?,
+                3 => PredictorCorrector::new()
+                    .with_steps(n.div_ceil(2))
+                    .sample(&law, &levels, DRAWS, &mut rng)?,
                 _ => law.draw(DRAWS, &mut rng),
             };
             line.push((n as f64, histogram_distance(&law, &drawn)));
         }
     }
-    let marks = lines.iter().enumerate().map(|(style, points)| Mark::Line { points: points.clone(), style, marked: true });
+    let marks = lines.iter().enumerate().map(|(style, points)| Mark::Line {
+        points: points.clone(),
+        style,
+        marked: true,
+    });
     let picture = Picture {
         columns: 1,
         size: (760, 400),
@@ -154,8 +177,11 @@ fn by_sampler() -> Outcome<(String, String)> {
             marks: marks.collect(),
         }],
     };
-    let rows: Vec<Vec<String>> =
-        names.iter().zip(&lines).map(|(name, line)| cells(name, line.iter().map(|(_, tv)| format!("{tv:.4}")))).collect();
+    let rows: Vec<Vec<String>> = names
+        .iter()
+        .zip(&lines)
+        .map(|(name, line)| cells(name, line.iter().map(|(_, tv)| format!("{tv:.4}"))))
+        .collect();
     Ok((picture.svg()?, table(&cells("evaluations", counts), &rows)))
 }
 

@@ -5,8 +5,8 @@ use gmix_diffusion::nalgebra::DMatrix;
 use gmix_diffusion::rand::{SeedableRng, rngs::StdRng};
 use gmix_diffusion::reference::{Law, targets};
 use gmix_diffusion::{
-    DiffusionLearner, DiffusionModel, Geometric, GaussianMixture, NoiseLevel, NoiseLevels, NoiseSchedule,
-    DataScale, PolynomialRegression, Result, ScoreModel, SingleCell,
+    DataScale, DiffusionLearner, DiffusionModel, GaussianMixture, Geometric, NoiseLevel, NoiseLevels,
+    NoiseSchedule, PolynomialRegression, Result, ScoreModel, SingleCell,
 };
 
 use super::chart::{Axis, Mark, Panel, Picture};
@@ -52,7 +52,8 @@ fn scores() -> Outcome<String> {
     let law = targets::gmm1d_k2();
     let mut rng = StdRng::seed_from_u64(1);
     let rows = law.draw(SHOWN_ROWS, &mut rng);
-    let models = [DiffusionLearner::new(), soft_voronoi()].map(|l| learner(l).fit(&rows, &mut StdRng::seed_from_u64(1)));
+    let models = [DiffusionLearner::new(), soft_voronoi()]
+        .map(|l| learner(l).fit(&rows, &mut StdRng::seed_from_u64(1)));
     let [default, soft] = models;
     let (default, soft, empirical) = (default?, soft?, empirical(&rows)?);
     let mut panels = Vec::new();
@@ -123,11 +124,13 @@ fn errors_by_level() -> Outcome<(String, String)> {
         }
         let points = bandwidths.iter().copied().zip(average.iter().copied()).collect();
         marks.push(Mark::Line { points, style, marked: true });
-        let shown = [0, levels.len() / 2, levels.len() - 3, levels.len() - 1].map(|i| format!("{:.1e}", average[i]));
+        let shown =
+            [0, levels.len() / 2, levels.len() - 3, levels.len() - 1].map(|i| format!("{:.1e}", average[i]));
         let (path, error) = mean(&paths);
         rows.push(cells(name, shown.into_iter().chain([format!("{path:.1} ± {error:.1}")])));
     }
-    let shown = [0, levels.len() / 2, levels.len() - 3, levels.len() - 1].map(|i| format!("τ = {:.2}", bandwidths[i]));
+    let shown = [0, levels.len() / 2, levels.len() - 3, levels.len() - 1]
+        .map(|i| format!("τ = {:.2}", bandwidths[i]));
     let header = cells("10,000 rows", shown.into_iter().chain(["KL path, 10⁻⁴ nats".into()]));
     let picture = Picture {
         columns: 1,
@@ -174,7 +177,11 @@ fn errors_by_rows() -> Outcome<(String, String)> {
         }
     }
     let points = |line: &[(f64, (f64, f64))]| line.iter().map(|&(n, (path, _))| (n, path)).collect();
-    let marks = lines.iter().enumerate().map(|(style, line)| Mark::Line { points: points(line), style, marked: true });
+    let marks = lines.iter().enumerate().map(|(style, line)| Mark::Line {
+        points: points(line),
+        style,
+        marked: true,
+    });
     let picture = Picture {
         columns: 1,
         size: (760, 400),

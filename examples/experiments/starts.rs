@@ -6,8 +6,8 @@ use gmix_diffusion::nalgebra::{DMatrix, DVector};
 use gmix_diffusion::rand::{Rng, SeedableRng, rngs::StdRng};
 use gmix_diffusion::reference::Law;
 use gmix_diffusion::{
-    CentreEstimates, DiffusionLearner, GaussianMixture, LogDensity, NoiseLevel, Partition, Partitioner, Result,
-    VoronoiPartitioner,
+    CentreEstimates, DiffusionLearner, GaussianMixture, LogDensity, NoiseLevel, Partition, Partitioner,
+    Result, VoronoiPartitioner,
 };
 
 use super::chart::{Axis, Mark, Panel, Picture};
@@ -41,7 +41,12 @@ fn behind(truth: &DVector<f64>, density: &DVector<f64>) -> f64 {
 
 fn optima() -> Outcome<(String, String)> {
     let law = nine()?;
-    let names = ["EM, one start, k = 9", "EM, best of five starts, k = 9", "fast, k not given", "default, k not given"];
+    let names = [
+        "EM, one start, k = 9",
+        "EM, best of five starts, k = 9",
+        "fast, k not given",
+        "default, k not given",
+    ];
     let mut losses = vec![Vec::new(); names.len()];
     let mut found = [Vec::new(), Vec::new()];
     let mut reached = Vec::new();
@@ -54,7 +59,9 @@ fn optima() -> Outcome<(String, String)> {
             let fit = em(&rows, scattered_rows(&rows, 9, &mut rng), None)?;
             fits.push((fit.log_density(NoiseLevel::CLEAN, &rows)?.mean(), fit));
         }
-        let loss = |fit: &GaussianMixture| Ok::<f64, gmix_diffusion::Error>(behind(&truth, &fit.log_density(NoiseLevel::CLEAN, &fresh)?));
+        let loss = |fit: &GaussianMixture| {
+            Ok::<f64, gmix_diffusion::Error>(behind(&truth, &fit.log_density(NoiseLevel::CLEAN, &fresh)?))
+        };
         losses[0].push(loss(&fits[0].1)?);
         if let Some((_, best)) = fits.iter().max_by(|a, b| a.0.total_cmp(&b.0)) {
             losses[1].push(loss(best)?);
@@ -67,15 +74,20 @@ fn optima() -> Outcome<(String, String)> {
         // What the likelihood has to offer: where EM gets from the true means.
         reached.push(loss(&em(&rows, law.means().clone(), None)?)?);
     }
-    let missed: Vec<usize> =
-        losses.iter().map(|of| of.iter().zip(&reached).filter(|(loss, best)| *loss - *best > BEHIND).count()).collect();
+    let missed: Vec<usize> = losses
+        .iter()
+        .map(|of| of.iter().zip(&reached).filter(|(loss, best)| *loss - *best > BEHIND).count())
+        .collect();
     let sorted = |losses: &Vec<f64>| {
         let mut losses = losses.clone();
         losses.sort_by(f64::total_cmp);
         losses.into_iter().enumerate().map(|(i, loss)| (i as f64 + 1.0, loss.max(1e-3))).collect()
     };
-    let marks =
-        losses.iter().enumerate().map(|(style, losses)| Mark::Line { points: sorted(losses), style, marked: true });
+    let marks = losses.iter().enumerate().map(|(style, losses)| Mark::Line {
+        points: sorted(losses),
+        style,
+        marked: true,
+    });
     let picture = Picture {
         columns: 1,
         size: (760, 380),
@@ -87,7 +99,10 @@ fn optima() -> Outcome<(String, String)> {
             marks: marks.collect(),
         }],
     };
-    let header = cells("nine Gaussians", ["local optima", "cells found: 8 or fewer, 9, 10 or more", "mean loss, nats a row", "worst"]);
+    let header = cells(
+        "nine Gaussians",
+        ["local optima", "cells found: 8 or fewer, 9, 10 or more", "mean loss, nats a row", "worst"],
+    );
     let row = |index: usize| {
         let (average, error) = mean(&losses[index]);
         let worst = losses[index].iter().copied().fold(0.0, f64::max);
@@ -98,13 +113,21 @@ fn optima() -> Outcome<(String, String)> {
                 format!("{}, {}, {}", count(|k| **k < 9), count(|k| **k == 9), count(|k| **k > 9))
             }
         };
-        let shown = [format!("{} of {SEEDS}", missed[index]), right, format!("{average:.4} ± {error:.4}"), format!("{worst:.4}")];
+        let shown = [
+            format!("{} of {SEEDS}", missed[index]),
+            right,
+            format!("{average:.4} ± {error:.4}"),
+            format!("{worst:.4}"),
+        ];
         cells(names[index], shown)
     };
     let mut rows: Vec<Vec<String>> = (0..names.len()).map(row).collect();
     let (average, error) = mean(&reached);
     let worst = reached.iter().copied().fold(0.0, f64::max);
-    rows.push(cells("EM from the true means", ["–".into(), "given".into(), format!("{average:.4} ± {error:.4}"), format!("{worst:.4}")]));
+    rows.push(cells(
+        "EM from the true means",
+        ["–".into(), "given".into(), format!("{average:.4} ± {error:.4}"), format!("{worst:.4}")],
+    ));
     Ok((picture.svg()?, table(&header, &rows)))
 }
 
@@ -132,7 +155,9 @@ impl std::fmt::Debug for Belief {
 
 impl Partitioner for Recorder {
     fn candidates(&self, seen: &CentreEstimates<'_>, rng: &mut dyn Rng) -> Result<Vec<Arc<dyn Partition>>> {
-        if let (Some(previous), Ok(mut beliefs), Ok(mut last)) = (seen.previous, self.beliefs.lock(), self.last.lock()) {
+        if let (Some(previous), Ok(mut beliefs), Ok(mut last)) =
+            (seen.previous, self.beliefs.lock(), self.last.lock())
+        {
             beliefs.push(Belief {
                 bandwidth: *last,
                 warm_starts: previous.centres().clone(),
@@ -174,7 +199,11 @@ fn splitting() -> Outcome<String> {
         let points = |of: &DMatrix<f64>| of.row_iter().map(|row| (unit * row[0], unit * row[1])).collect();
         let count = belief.warm_starts.nrows();
         Panel {
-            title: format!("τ = {:.1} σ₀: {count} warm start{}", belief.bandwidth * unit, if count == 1 { "" } else { "s" }),
+            title: format!(
+                "τ = {:.1} σ₀: {count} warm start{}",
+                belief.bandwidth * unit,
+                if count == 1 { "" } else { "s" }
+            ),
             x: Axis::linear("first direction, in σ₀", -12.0..12.0),
             y: Axis::linear("second direction, in σ₀", -12.0..12.0),
             marks: vec![
