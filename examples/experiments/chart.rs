@@ -54,6 +54,9 @@ impl Ranged for Places {
     }
 }
 
+/// A point with a vector.
+pub(crate) type Arrow = ((f64, f64), (f64, f64));
+
 /// A named axis with its range in the data's units.
 #[derive(Clone)]
 pub(crate) struct Axis {
@@ -120,7 +123,7 @@ pub(crate) enum Mark {
     /// Large crosses with a white rim.
     Crosses { points: Vec<(f64, f64)>, style: usize },
     /// Arrows from a point by a vector.
-    Arrows { arrows: Vec<((f64, f64), (f64, f64))>, style: usize },
+    Arrows { arrows: Vec<Arrow>, style: usize },
     /// Values from 0 to 1 on a grid, row by row from below, over the whole panel.
     Shades { columns: usize, values: Vec<f64> },
 }

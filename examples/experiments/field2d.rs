@@ -12,7 +12,7 @@ use gmix_diffusion::{
     PolynomialRegression, RegressionTarget, Result, ScoreModel, VoronoiCells,
 };
 
-use super::chart::{Axis, Mark, Panel, Picture};
+use super::chart::{Arrow, Axis, Mark, Panel, Picture};
 use super::measure::{cells, density_distance, soft_voronoi, table};
 use super::{Files, Outcome};
 
@@ -82,7 +82,7 @@ fn level() -> Result<NoiseLevel> {
 }
 
 /// Û − y at the points of a square grid of `side`, row by row from below.
-fn moves(model: &dyn ScoreModel, side: usize) -> Result<Vec<((f64, f64), (f64, f64))>> {
+fn moves(model: &dyn ScoreModel, side: usize) -> Result<Vec<Arrow>> {
     let node = |i: usize| REACH * ((2 * i + 1) as f64 / side as f64 - 1.0);
     let points =
         DMatrix::from_fn(side * side, 2, |i, axis| node(if axis == 0 { i % side } else { i / side }));
@@ -109,7 +109,7 @@ fn fields(rows: &DMatrix<f64>) -> Outcome<String> {
     let default = DiffusionLearner::new().with_component_std(STD).fit(rows, &mut StdRng::seed_from_u64(1))?;
     let arrows = |model: &dyn ScoreModel, style| -> Result<Mark> {
         // Half as long as the move, so that neighbours do not overlap.
-        let half = |(at, (dx, dy)): ((f64, f64), (f64, f64))| (at, (0.5 * dx, 0.5 * dy));
+        let half = |(at, (dx, dy)): Arrow| (at, (0.5 * dx, 0.5 * dy));
         Ok(Mark::Arrows { arrows: moves(model, ARROWS)?.into_iter().map(half).collect(), style })
     };
     let exact = moves(&law, SHADES)?;

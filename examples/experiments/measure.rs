@@ -5,6 +5,9 @@ use gmix_diffusion::nalgebra::DMatrix;
 use gmix_diffusion::reference::Law;
 use gmix_diffusion::{DiffusionLearner, DiffusionModel, LogDensity, NoiseLevel, Result, VoronoiPartitioner};
 
+/// A composition by name.
+pub(crate) type Named = (&'static str, fn() -> DiffusionLearner);
+
 /// Polynomials in soft Voronoi cells and nothing else.
 pub(crate) fn soft_voronoi() -> DiffusionLearner {
     DiffusionLearner::new().with_partitioner(VoronoiPartitioner::soft())

@@ -8,7 +8,7 @@ use gmix_diffusion::{DiffusionLearner, GaussianMixture, LogDensity, NoiseLevel, 
 
 use super::chart::{Axis, Mark, Panel, Picture};
 use super::em::{em, scattered_rows};
-use super::measure::{cells, density_distance, mean, soft_voronoi, table};
+use super::measure::{Named, cells, density_distance, mean, soft_voronoi, table};
 use super::{Files, Outcome};
 
 const ROWS: usize = 2_000;
@@ -19,7 +19,6 @@ const FACTORS: [f64; 5] = [0.5, 0.7, 1.0, 1.4, 2.0];
 const OUTLIERS: [f64; 5] = [0.0, 0.001, 0.01, 0.03, 0.1];
 const OUTLIER_REACH: f64 = 20.0;
 
-type Named = (&'static str, fn() -> DiffusionLearner);
 const COMPOSITIONS: [Named; 3] =
     [("default", DiffusionLearner::new), ("fast", DiffusionLearner::fast), ("soft Voronoi", soft_voronoi)];
 const EM: &str = "EM of that std; its k chosen by fresh rows";

@@ -11,7 +11,7 @@ use gmix_diffusion::{
 };
 
 use super::chart::{Axis, Mark, Panel, Picture};
-use super::measure::{cells, density_distance, mean, soft_voronoi, table};
+use super::measure::{Named, cells, density_distance, mean, soft_voronoi, table};
 use super::{Files, Outcome};
 
 const SIZES: [usize; 3] = [500, 2_000, 8_000];
@@ -22,7 +22,7 @@ const DRAWS: usize = 100_000;
 const BINS: usize = 40;
 
 /// From the paper's composition to the default, an ingredient at a time.
-const COMPOSITIONS: [(&str, fn() -> DiffusionLearner); 7] = [
+const COMPOSITIONS: [Named; 7] = [
     ("paper", DiffusionLearner::paper),
     ("paper, sampler ends at σ₀", || DiffusionLearner::paper().with_sampler(Ddpm::new())),
     ("soft cells, denoising target", soft_denoising),

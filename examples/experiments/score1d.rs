@@ -10,7 +10,7 @@ use gmix_diffusion::{
 };
 
 use super::chart::{Axis, Mark, Panel, Picture};
-use super::measure::{cells, mean, soft_voronoi, table};
+use super::measure::{Named, cells, mean, soft_voronoi, table};
 use super::{Files, Outcome};
 
 const SHOWN_ROWS: usize = 300;
@@ -103,7 +103,7 @@ fn fitted(composition: DiffusionLearner, n: usize, seed: u64) -> Result<Diffusio
 }
 
 fn errors_by_level() -> Outcome<(String, String)> {
-    let compositions: [(&str, fn() -> DiffusionLearner); 6] = [
+    let compositions: [Named; 6] = [
         ("default", DiffusionLearner::new),
         ("soft Voronoi", soft_voronoi),
         ("paper", DiffusionLearner::paper),
@@ -145,6 +145,9 @@ fn errors_by_level() -> Outcome<(String, String)> {
     };
     Ok((picture.svg()?, table(&header, &rows)))
 }
+
+/// Numbers of rows, each with a mean and its standard error.
+type Line = Vec<(f64, (f64, f64))>;
 
 fn errors_by_rows() -> Outcome<(String, String)> {
     let sizes = [100, 300, 1_000, 3_000, 10_000, 30_000];
@@ -194,7 +197,7 @@ fn errors_by_rows() -> Outcome<(String, String)> {
         }],
     };
     let header = cells("KL path, 10⁻⁴ nats", sizes);
-    let row = |(name, line): (&&str, &Vec<(f64, (f64, f64))>)| {
+    let row = |(name, line): (&&str, &Line)| {
         let shown = line.iter().map(|(_, (path, error))| format!("{:.1} ± {:.1}", 1e4 * path, 1e4 * error));
         let mut row = cells(name, shown);
         row.resize(header.len(), "–".into());

@@ -175,7 +175,7 @@ impl Partitioner for Recorder {
 fn splitting() -> Outcome<String> {
     let centre = |i: usize| {
         let (x, y) = [(0.0, 8.0), (-7.0, -4.0), (7.0, -4.0)][i / 2];
-        let aside = if i % 2 == 0 { -2.0 } else { 2.0 };
+        let aside = if i.is_multiple_of(2) { -2.0 } else { 2.0 };
         (x + aside, y)
     };
     let means = DMatrix::from_fn(6, 2, |i, axis| if axis == 0 { centre(i).0 } else { centre(i).1 });
