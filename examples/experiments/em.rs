@@ -7,12 +7,26 @@ use gmix_diffusion::{GaussianMixture, LogDensity, NoiseLevel, Result};
 /// Gain in nats a row below which EM has converged.
 const CONVERGED: f64 = 1e-6;
 
-/// EM from `means` (k × d) for components that share the given standard deviation, or learn one each, from that
-/// of the rows around the nearest of `means`.
-pub(crate) fn em(rows: &DMatrix<f64>, means: DMatrix<f64>, std: Option<f64>) -> Result<GaussianMixture> {
+/// What is known of the components' standard deviations, and where EM starts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Spread {
+    /// All have this one, throughout.
+    Fixed(f64),
+    /// Each learns its own, from that of the rows around the nearest mean.
+    Narrow,
+    /// Each learns its own, from that of all rows: coarse first, as in annealing.
+    Wide,
+}
+
+/// EM from `means` (k × d) for spherical components.
+pub(crate) fn em(rows: &DMatrix<f64>, means: DMatrix<f64>, spread: Spread) -> Result<GaussianMixture> {
     let (k, d) = means.shape();
-    let around = || nearest_squares(rows, &means).iter().sum::<f64>() / (rows.nrows() * d) as f64;
-    let start = std.unwrap_or_else(|| around().sqrt());
+    let entries = (rows.nrows() * d) as f64;
+    let start = match spread {
+        Spread::Fixed(std) => std,
+        Spread::Narrow => (nearest_squares(rows, &means).iter().sum::<f64>() / entries).sqrt(),
+        Spread::Wide => (rows.row_variance().sum() / d as f64).sqrt(),
+    };
     let (mut weights, mut means) = (DVector::from_element(k, 1.0 / k as f64), means);
     let mut variances = vec![start * start; k];
     let mut before = f64::NEG_INFINITY;
@@ -30,7 +44,7 @@ pub(crate) fn em(rows: &DMatrix<f64>, means: DMatrix<f64>, std: Option<f64>) -> 
             let mass = shares.column(cell).sum().max(1e-9);
             weights[cell] = mass / rows.nrows() as f64;
             means.set_row(cell, &(sums.row(cell) / mass));
-            if std.is_none() {
+            if !matches!(spread, Spread::Fixed(_)) {
                 let square = |i: usize| shares[(i, cell)] * (rows.row(i) - means.row(cell)).norm_squared();
                 let spread: f64 = (0..rows.nrows()).map(square).sum();
                 variances[cell] = (spread / (mass * d as f64)).max(1e-4 * start * start);

@@ -7,7 +7,7 @@ use gmix_diffusion::reference::{Law, targets};
 use gmix_diffusion::{DiffusionLearner, GaussianMixture, LogDensity, NoiseLevel, Result};
 
 use super::chart::{Axis, Mark, Panel, Picture};
-use super::em::{em, scattered_rows};
+use super::em::{Spread, em, scattered_rows};
 use super::measure::{Named, cells, density_distance, mean, soft_voronoi, table};
 use super::{Files, Outcome};
 
@@ -53,7 +53,7 @@ fn distance_of_em(
     let mut best = f64::INFINITY;
     for &k in sizes {
         let starts = scattered_rows(rows, k, &mut StdRng::seed_from_u64(seed));
-        let fit: GaussianMixture = em(rows, starts, Some(std))?;
+        let fit: GaussianMixture = em(rows, starts, Spread::Fixed(std))?;
         let density = fit.log_density(NoiseLevel::CLEAN, fresh)?;
         best = best.min(total_variation(truth.as_slice(), density.as_slice())?.value);
     }
@@ -131,7 +131,7 @@ fn outliers() -> Outcome<(String, String)> {
                 line.push((index, density_distance(&model, &law, &fresh)?));
                 cells_found[index].push(model.centres().nrows() as f64);
             }
-            let fit = em(&rows, law.means().clone(), None)?;
+            let fit = em(&rows, law.means().clone(), Spread::Narrow)?;
             let density = fit.log_density(NoiseLevel::CLEAN, &fresh)?;
             lines[2].push((index, total_variation(truth.as_slice(), density.as_slice())?.value));
         }
