@@ -158,7 +158,7 @@ impl Fit {
         self.report.active_dim = geometry.active_dim();
         self.report.working_unit = geometry.units.uniform_scale();
         let sample = &geometry.subsample;
-        let complete = sample.stands_for <= sample.rows.nrows() as u64;
+        let complete = sample.is_complete();
         let geometry = Arc::new(geometry);
         match found {
             Some(found) if complete => self.refine(Next::Done(found), geometry),

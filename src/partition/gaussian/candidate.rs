@@ -2,7 +2,7 @@
 
 use super::annealing::Annealing;
 use super::covariance::IsotropicRest;
-use super::cross_fit::mean_cells;
+use super::cross_fit::{mean_cells, total_cells};
 use super::expectation_maximisation::{
     WeightedRows, expectation_maximisation_step, judging_log_density, mixture_log_density,
 };
@@ -34,7 +34,7 @@ impl Candidate {
 
     /// Number of cells of all folds together.
     pub(super) fn size(&self) -> usize {
-        self.mixtures.iter().map(|mixture| mixture.masses.len()).sum()
+        total_cells(&self.mixtures)
     }
 }
 

@@ -26,8 +26,7 @@ impl WeightedRows {
     }
 }
 
-/// One EM step, its M-step for the covariances being [`shrink_covariances`]; and the log-likelihood of
-/// the mixture it started from. Cells that lost all their rows are dropped, if any cell has rows.
+/// One EM step, its M-step for the covariances being [`shrink_covariances`]. Cells that lost all their rows are dropped, if any cell has rows.
 pub(crate) fn expectation_maximisation_step(
     data: &WeightedRows,
     mixture: &MixtureParameters,

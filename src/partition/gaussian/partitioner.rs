@@ -35,9 +35,9 @@ use crate::partition::partitioner::{CentreEstimates, Partitioner};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GaussianPartitioner {
-    paths: usize,
-    average_within: Option<f64>,
-    cells: Option<usize>,
+    pub(super) paths: usize,
+    pub(super) average_within: Option<f64>,
+    pub(super) cells: Option<usize>,
 }
 
 impl Default for GaussianPartitioner {
@@ -65,18 +65,6 @@ impl GaussianPartitioner {
     /// number of [`FitReport::cell_path`](crate::FitReport::cell_path). Fewer where rows are too few.
     pub fn with_cells(self, cells: usize) -> Self {
         Self { cells: Some(cells.max(1)), ..self }
-    }
-
-    pub(super) fn paths(&self) -> usize {
-        self.paths
-    }
-
-    pub(super) fn average_within(&self) -> Option<f64> {
-        self.average_within
-    }
-
-    pub(super) fn cells(&self) -> Option<usize> {
-        self.cells
     }
 }
 
