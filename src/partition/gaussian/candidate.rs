@@ -47,7 +47,10 @@ pub(super) struct FoldRows {
 impl FoldRows {
     /// The first `count` folds of `sample`.
     pub(super) fn of(sample: &FoldedSample, count: usize) -> Vec<Self> {
-        let rows = |fold| Self { training: sample.training(fold), held_out: sample.part(fold, true) };
+        let rows = |fold| Self {
+            training: sample.training(fold),
+            held_out: sample.part(fold, true).in_spatial_order(),
+        };
         let mut folds: Vec<Self> = (0..count.clamp(1, sample.n_folds)).map(rows).collect();
         if folds.iter().all(|fold| fold.held_out.weights.is_empty()) {
             folds[0].held_out = sample.all();
