@@ -2,8 +2,34 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check::invalid;
+use super::check::{invalid, require};
 use crate::error::Error;
+
+/// What a saved fit or saved sums start with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Header {
+    format: String,
+    version: u32,
+}
+
+impl Header {
+    /// Rises with every change that an older release could not read.
+    const VERSION: u32 = 1;
+
+    pub(super) fn new(format: &str) -> Self {
+        Self { format: format.into(), version: Self::VERSION }
+    }
+
+    pub(super) fn check(&self, format: &str) -> Result<(), Error> {
+        let Self { format: found, version } = self;
+        require(found == format, format_args!("the format is not \"{format}\""))?;
+        require(
+            *version == Self::VERSION,
+            format_args!("version {version} is not known to this release, which reads {}", Self::VERSION),
+        )
+    }
+}
 
 const FORMAT: &str = "gmix-diffusion model";
 /// Rises with every change that an older release could not read.

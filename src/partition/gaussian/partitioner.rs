@@ -35,9 +35,9 @@ use crate::partition::partitioner::{CentreEstimates, Partitioner};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GaussianPartitioner {
-    paths: usize,
-    average_within: Option<f64>,
-    cells: Option<usize>,
+    pub(crate) paths: usize,
+    pub(crate) average_within: Option<f64>,
+    pub(crate) cells: Option<usize>,
 }
 
 impl Default for GaussianPartitioner {
