@@ -105,7 +105,7 @@ fn passes_and_sums_that_travel_as_bytes_give_the_same_bits() {
     let few_levels = Geometric::new().with_ratio(0.6);
     let paper = DiffusionLearner::paper().with_component_std(1.0);
     travel(&DiffusionLearner::new(), 12_000);
-    travel(&voronoi.with_component_std(1.0).with_schedule(few_levels.clone()), 3_000);
+    travel(&voronoi.with_component_std(1.0).with_schedule(few_levels), 3_000);
     travel(&paper.with_schedule(few_levels), 3_000);
 }
 

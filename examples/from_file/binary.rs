@@ -43,6 +43,7 @@ impl BinaryFile {
         self.rows.end - self.rows.start
     }
 
+    #[allow(dead_code, reason = "for processes that share a file")]
     /// Only those of the rows with these indices in the file.
     pub(crate) fn range(&self, rows: Range<u64>) -> Self {
         let end = rows.end.min(self.rows.end);

@@ -52,6 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         _ => return Err("--table, --binary or --generate is missing".into()),
     };
+    print(&format!("{} rows\n", source.n_rows()))?;
     let start = Instant::now();
     let mut rng = StdRng::seed_from_u64(arguments.seed);
     let model = DiffusionLearner::new().fit_source(&source, &mut rng)?;

@@ -67,7 +67,7 @@ enum State {
     /// Nothing.
     Start,
     /// Units; the base mixture is being refined on all rows.
-    Refinement(Arc<Geometry>, Refinement),
+    Refinement(Arc<Geometry>, Box<Refinement>),
     /// Units and noise levels; levels are learned one after the other, each with cells of its own.
     Induction(Arc<Geometry>, NoiseLevels, Box<Induction>),
     /// Units, noise levels and a base mixture, whose score is corrected at all levels together.
@@ -224,7 +224,7 @@ impl Fit {
         match next {
             Next::Pass(refinement, task) => {
                 self.set_next(task);
-                self.state = State::Refinement(geometry, refinement);
+                self.state = State::Refinement(geometry, Box::new(refinement));
             }
             Next::Done(found) => {
                 let geometry = Arc::new(Arc::unwrap_or_clone(geometry).with_base(found)?);

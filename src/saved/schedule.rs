@@ -79,8 +79,9 @@ impl SavedSchedule {
                 Arc::new(CosineBeta { n_steps: few_levels(n_steps)?, offset })
             }
             Self::OrnsteinUhlenbeck { time, step } => {
+                let levels = time / step;
                 require(
-                    !(time / step > MOST_LEVELS as f64),
+                    levels.is_nan() || levels <= MOST_LEVELS as f64,
                     format_args!("{time} in steps of {step} are more than {MOST_LEVELS} levels"),
                 )?;
                 Arc::new(OrnsteinUhlenbeck { time, step })
