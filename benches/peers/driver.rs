@@ -19,7 +19,7 @@ use std::time::Instant;
 
 use gmix_diffusion::nalgebra::DMatrix;
 use gmix_diffusion::rand::{SeedableRng, rngs::StdRng};
-use gmix_diffusion::reference::targets;
+use gmix_diffusion::reference::{Law, targets};
 use gmix_diffusion::{DiffusionLearner, LogDensity, NoiseLevel, VoronoiPartitioner};
 use serde_json::{Value, json};
 
@@ -45,7 +45,8 @@ fn main() -> Outcome<()> {
 }
 
 fn draw_rows(name: &str, n: usize, seed: u64, directory: &Path) -> Outcome<Value> {
-    let known = targets::all().into_iter().find(|(known, _)| *known == name);
+    let stretched = ("stretched2d_k3", Box::new(targets::stretched2d_k3()) as Box<dyn Law>);
+    let known = targets::all().into_iter().chain([stretched]).find(|(known, _)| *known == name);
     let (_, law) = known.ok_or_else(|| format!("no law is named {name}"))?;
     let mut rng = StdRng::seed_from_u64(seed);
     write_rows(&directory.join("train.f64"), &law.draw(n, &mut rng))?;

@@ -15,6 +15,8 @@ NAMES = {
     "em_types": "EM + BIC, all types",
     "npml": "nonparametric ML, std given",
     "kde": "KDE",
+    "em_one_start": "EM, true k, one start",
+    "em_ten_starts": "EM, true k, ten starts",
     "plain": "plain",
     "plain_std": "plain, std given",
     "paper": "paper",
@@ -22,6 +24,8 @@ NAMES = {
 }
 # What the crate is held against, without and with the component std.
 RIVALS = {"crate": ("em_full", "em_types"), "crate_std": ("em_full", "em_types", "npml")}
+# Draws from which on the worst one is shown.
+MANY = 50
 # Densities by the probability flow: they need not integrate to 1, and are divided by what they do.
 BY_FLOW = ("plain", "plain_std", "paper", "paper_std")
 
@@ -43,10 +47,10 @@ def markdown(records):
     parts = []
     for (kind, n), laws in sorted(groups.items(), key=lambda item: (item[0][0], item[0][1] or 0)):
         if kind == "law":
-            parts += [f"### Laws, n = {n:,}", ratios(laws), accuracy(laws), times(laws)]
+            parts += [f"### Laws, n = {n:,}", ratios(laws), accuracy(laws), times(laws), many_draws(laws)]
         else:
             parts += ["### Tables", likelihoods(laws), times(laws)]
-    return "\n\n".join(parts)
+    return "\n\n".join(part for part in parts if part)
 
 
 def ratios(laws):
@@ -98,6 +102,23 @@ def accuracy(laws):
             cells.append((f"{np.mean(values):.4f}" if values else "") + mark)
         rows.append([law, *cells])
     return table(["total variation", *(NAMES[method] for method in shown)], rows)
+
+
+def many_draws(laws):
+    """Where a law was drawn often: median and worst total variation, and how often the number of cells is right."""
+    rows = []
+    for law, methods in laws.items():
+        for method, runs in methods.items():
+            values = [value(run) for run in runs.values() if "error" not in run]
+            if len(values) < MANY or "_k" not in law:
+                continue
+            right = sum(run["components"] == int(law.split("_k")[1][0]) for run in runs.values())
+            worst, median = max(values), np.median(values)
+            rows.append([law, NAMES[method], f"{median:.4f}", f"{worst:.4f}", f"{worst / median:.2f}",
+                         f"{right} of {len(values)}"])
+    if not rows:
+        return ""
+    return table(["many draws", "method", "median TV", "worst TV", "worst / median", "right number of cells"], rows)
 
 
 def times(laws):

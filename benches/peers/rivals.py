@@ -79,6 +79,19 @@ def em_bic(train, test, component_std, seed) -> list[Fit]:
     return [fit_of("em_full", ("full",)), fit_of("em_types", COVARIANCE_TYPES)]
 
 
+def em_starts(train, test, component_std, seed, components) -> list[Fit]:
+    """EM with the true number of components: full covariances, the best of one and of ten starts."""
+
+    def fit_of(method, starts):
+        start = time.process_time()
+        mixture = GaussianMixture(components, n_init=starts, random_state=seed).fit(train)
+        seconds = time.process_time() - start
+        log_density, draw = lambda: mixture.score_samples(test), lambda: mixture.sample(len(test))
+        return judged(method, seconds, log_density, draw, components=components)
+
+    return [fit_of("em_one_start", 1), fit_of("em_ten_starts", 10)]
+
+
 def nonparametric_likelihood(train, test, component_std, seed) -> list[Fit]:
     """Maximum likelihood over the law of the centres, the component std given.
 

@@ -43,8 +43,8 @@ impl BinaryFile {
         self.rows.end - self.rows.start
     }
 
-    #[allow(dead_code, reason = "for processes that share a file")]
     /// Only those of the rows with these indices in the file.
+    #[allow(dead_code, reason = "for workers that own a part of the rows, as in tests/rows_from_files.rs")]
     pub(crate) fn range(&self, rows: Range<u64>) -> Self {
         let end = rows.end.min(self.rows.end);
         Self { rows: rows.start.min(end)..end, ..self.clone() }

@@ -1,176 +1,80 @@
-//! Eight rows at a time, with exponential and logarithm: plain arithmetic on arrays, which compilers turn
-//! into vector instructions and which has the same bits everywhere.
+//! Eight rows at a time, with exponential and logarithm.
 
-use std::ops::{Add, AddAssign, Mul, Neg, Sub, SubAssign};
+use fearless_simd::prelude::*;
+use fearless_simd::{f64x8, u64x8};
 
 /// Rows evaluated at once.
 pub(crate) const LANES: usize = 8;
 
-/// One number for each of eight rows.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[repr(align(64))]
-pub(crate) struct Lanes([f64; LANES]);
+/// One number for each of eight rows, in vector registers of the processor generation S.
+pub(crate) type Lanes<S> = f64x8<S>;
 
-impl Lanes {
-    pub(crate) const ZERO: Self = Self([0.0; LANES]);
-
-    #[inline(always)]
-    pub(crate) fn splat(value: f64) -> Self {
-        Self([value; LANES])
-    }
-
+/// What is needed of eight numbers beyond arithmetic.
+pub(crate) trait Rows<S: Simd>: Sized {
     /// The rows from `start` on of a column; zeros beyond its end.
-    #[inline(always)]
-    pub(crate) fn load(column: &[f64], start: usize) -> Self {
-        match column[start..].first_chunk::<LANES>() {
-            Some(&full) => Self(full),
-            None => {
-                // Lane by lane, because a copy of unknown length would take all eights through memory.
-                let mut tail = Self::ZERO;
-                for (lane, value) in tail.0.iter_mut().enumerate() {
-                    *value = column.get(start + lane).copied().unwrap_or(0.0);
-                }
-                tail
-            }
-        }
-    }
+    fn load(simd: S, column: &[f64], start: usize) -> Self;
 
     /// Writes to the rows from `start` on of a column, as far as there are any.
+    fn store(self, column: &mut [f64], start: usize);
+
+    /// The larger one; `self` where it is NaN.
+    fn or_above(self, other: Self) -> Self;
+
+    /// Within ±`bound`; NaN stays.
+    fn within(self, bound: f64) -> Self;
+
+    /// exp of values up to 709; zero below `cut`, which is −708 or more.
+    fn exp_above(self, cut: f64) -> Self;
+
+    /// Natural logarithm of positive normal numbers; NaN of NaN.
+    fn ln(self) -> Self;
+}
+
+impl<S: Simd> Rows<S> for Lanes<S> {
     #[inline(always)]
-    pub(crate) fn store(self, column: &mut [f64], start: usize) {
-        match column[start..].first_chunk_mut::<LANES>() {
-            Some(full) => *full = self.0,
+    fn load(simd: S, column: &[f64], start: usize) -> Self {
+        match column[start..].first_chunk::<LANES>() {
+            Some(&full) => full.simd_into(simd),
             None => {
-                for (lane, value) in self.0.into_iter().enumerate() {
-                    if let Some(out) = column.get_mut(start + lane) {
-                        *out = value;
-                    }
-                }
+                let mut lanes = [0.0; LANES];
+                lanes[..column.len() - start].copy_from_slice(&column[start..]);
+                lanes.simd_into(simd)
             }
         }
     }
 
     #[inline(always)]
-    fn map(mut self, f: impl Fn(f64) -> f64) -> Self {
-        for lane in &mut self.0 {
-            *lane = f(*lane);
+    fn store(self, column: &mut [f64], start: usize) {
+        match column[start..].first_chunk_mut::<LANES>() {
+            Some(full) => self.store_slice(full),
+            None => {
+                let rows = column.len() - start;
+                column[start..].copy_from_slice(&self.as_slice()[..rows]);
+            }
         }
-        self
     }
 
     #[inline(always)]
-    fn zip(mut self, other: Self, f: impl Fn(f64, f64) -> f64) -> Self {
-        for (lane, other) in self.0.iter_mut().zip(other.0) {
-            *lane = f(*lane, other);
-        }
-        self
-    }
-
-    /// The larger one; `self` where it is NaN.
-    #[inline(always)]
-    pub(crate) fn max(self, other: Self) -> Self {
-        self.zip(other, |a, b| if a < b { b } else { a })
-    }
-
-    /// The smaller one; `self` where it is NaN.
-    #[inline(always)]
-    pub(crate) fn min(self, other: Self) -> Self {
-        self.zip(other, |a, b| if a > b { b } else { a })
-    }
-
-    /// Within ±`bound`; NaN stays.
-    #[inline(always)]
-    pub(crate) fn clamp(self, bound: f64) -> Self {
-        self.max(Self::splat(-bound)).min(Self::splat(bound))
+    fn or_above(self, other: Self) -> Self {
+        self.simd_lt(other).select(other, self)
     }
 
     #[inline(always)]
-    pub(crate) fn recip(self) -> Self {
-        self.map(|value| 1.0 / value)
+    fn within(self, bound: f64) -> Self {
+        let above = self.or_above(Self::splat(self.token(), -bound));
+        let most = Self::splat(self.token(), bound);
+        above.simd_gt(most).select(most, above)
     }
 
-    /// exp of values up to 709; zero below `cut`, which is −708 or more.
     #[inline(always)]
-    pub(crate) fn exp_above(self, cut: f64) -> Self {
-        // A mask, because a branch would be taken lane by lane.
-        let mask = |value: f64| u64::from(value < cut).wrapping_sub(1);
-        self.map(|value| f64::from_bits(exp(value).to_bits() & mask(value)))
+    fn exp_above(self, cut: f64) -> Self {
+        let zero = Self::splat(self.token(), 0.0);
+        self.simd_lt(Self::splat(self.token(), cut)).select(zero, exp(self))
     }
 
-    /// Natural logarithm of positive normal numbers; NaN of NaN.
     #[inline(always)]
-    pub(crate) fn ln(self) -> Self {
-        self.map(ln)
-    }
-}
-
-impl Add for Lanes {
-    type Output = Self;
-    #[inline(always)]
-    fn add(self, other: Self) -> Self {
-        self.zip(other, |a, b| a + b)
-    }
-}
-
-impl Sub for Lanes {
-    type Output = Self;
-    #[inline(always)]
-    fn sub(self, other: Self) -> Self {
-        self.zip(other, |a, b| a - b)
-    }
-}
-
-impl Mul for Lanes {
-    type Output = Self;
-    #[inline(always)]
-    fn mul(self, other: Self) -> Self {
-        self.zip(other, |a, b| a * b)
-    }
-}
-
-impl Mul<f64> for Lanes {
-    type Output = Self;
-    #[inline(always)]
-    fn mul(self, factor: f64) -> Self {
-        self.map(|a| a * factor)
-    }
-}
-
-impl Add<f64> for Lanes {
-    type Output = Self;
-    #[inline(always)]
-    fn add(self, term: f64) -> Self {
-        self.map(|a| a + term)
-    }
-}
-
-impl Sub<f64> for Lanes {
-    type Output = Self;
-    #[inline(always)]
-    fn sub(self, term: f64) -> Self {
-        self.map(|a| a - term)
-    }
-}
-
-impl Neg for Lanes {
-    type Output = Self;
-    #[inline(always)]
-    fn neg(self) -> Self {
-        self.map(|a| -a)
-    }
-}
-
-impl AddAssign for Lanes {
-    #[inline(always)]
-    fn add_assign(&mut self, other: Self) {
-        *self = *self + other;
-    }
-}
-
-impl SubAssign for Lanes {
-    #[inline(always)]
-    fn sub_assign(&mut self, other: Self) {
-        *self = *self - other;
+    fn ln(self) -> Self {
+        ln(self)
     }
 }
 
@@ -202,86 +106,128 @@ const LN: ([f64; 4], [f64; 3]) = (
 
 /// Σ cᵢ xⁱ up to i = 3; sums in pairs (Estrin's scheme) do not wait for each other.
 #[inline(always)]
-fn cubic(c: [f64; 4], x: f64) -> f64 {
-    (c[0] + c[1] * x) + (c[2] + c[3] * x) * (x * x)
+fn cubic<S: Simd>(c: [f64; 4], x: Lanes<S>) -> Lanes<S> {
+    (x * c[1] + c[0]) + (x * c[3] + c[2]) * (x * x)
 }
 
 /// eˣ = 2ⁿ eʳ with |r| ≤ ½ log 2; for −708 ≤ x ≤ 709.
 #[inline(always)]
-fn exp(x: f64) -> f64 {
+fn exp<S: Simd>(x: Lanes<S>) -> Lanes<S> {
     let shifted = x * std::f64::consts::LOG2_E + ROUNDING;
     let n = shifted - ROUNDING;
     let r = (x - n * LN_2_HIGH) - n * LN_2_LOW;
     let (square, (low, middle, high)) = (r * r, EXP);
     let fourth = square * square;
-    let polynomial = cubic(low, r) + fourth * (cubic(middle, r) + fourth * (high[0] + high[1] * r));
-    let power = 1.0 + (r + square * polynomial);
-    power * f64::from_bits(shifted.to_bits().wrapping_add(EXPONENT_BIAS) << MANTISSA_BITS)
+    let polynomial = cubic(low, r) + fourth * (cubic(middle, r) + fourth * (r * high[1] + high[0]));
+    let power = (r + square * polynomial) + 1.0;
+    let exponent: u64x8<S> = (shifted.to_bits() + EXPONENT_BIAS) << MANTISSA_BITS;
+    power * Lanes::from_bits(exponent)
 }
 
 /// log x = n log 2 + log m with √½ ≤ m < √2; for positive normal x, and NaN.
 #[inline(always)]
-fn ln(x: f64) -> f64 {
+fn ln<S: Simd>(x: Lanes<S>) -> Lanes<S> {
     // Shifted so that the exponent field turns over at √2 rather than 2.
     const ONE: u64 = EXPONENT_BIAS << MANTISSA_BITS;
     const TURN: u64 = ONE - std::f64::consts::FRAC_1_SQRT_2.to_bits();
-    let raised = x.to_bits().wrapping_add(TURN);
+    let raised: u64x8<S> = x.to_bits() + TURN;
     let exponent = raised >> MANTISSA_BITS;
     // The exponent as the low bits of a large number, whose rest is taken off again.
-    let n = f64::from_bits(ROUNDING.to_bits() + exponent) - (ROUNDING + EXPONENT_BIAS as f64);
-    let mantissa = (raised & ((1 << MANTISSA_BITS) - 1)) + std::f64::consts::FRAC_1_SQRT_2.to_bits();
-    let m = f64::from_bits(mantissa);
+    let n = Lanes::from_bits(exponent + ROUNDING.to_bits()) - (ROUNDING + EXPONENT_BIAS as f64);
+    let m =
+        Lanes::from_bits((raised & ((1 << MANTISSA_BITS) - 1)) + std::f64::consts::FRAC_1_SQRT_2.to_bits());
     let s = (m - 1.0) / (m + 1.0);
     let (square, (low, high)) = (s * s, LN);
     let fourth = square * square;
-    let polynomial = cubic(low, square) + fourth * fourth * (high[0] + high[1] * square + high[2] * fourth);
-    let not_a_number = x - x;
-    n * LN_2_HIGH + (2.0 * s + (s * (square * polynomial) + n * LN_2_LOW)) + not_a_number
+    let polynomial = cubic(low, square) + fourth * fourth * ((square * high[1] + high[0]) + fourth * high[2]);
+    // Zero, unless x is NaN.
+    let not_a_number = x * 0.0;
+    n * LN_2_HIGH + (s * 2.0 + (s * (square * polynomial) + n * LN_2_LOW)) + not_a_number
 }
 
 #[cfg(test)]
 mod tests {
+    use fearless_simd::{Level, dispatch};
+
     use super::*;
 
-    /// Units in the last place between two positive numbers.
+    #[inline(always)]
+    fn all<S: Simd>(simd: S, values: &[f64], f: impl Fn(Lanes<S>) -> Lanes<S>) -> Vec<f64> {
+        let mut out = values.to_vec();
+        for start in (0..values.len()).step_by(LANES) {
+            f(Lanes::load(simd, values, start)).store(&mut out, start);
+        }
+        out
+    }
+
+    fn exp_of(values: &[f64]) -> Vec<f64> {
+        vectorised!(simd => all(simd, values, exp))
+    }
+
+    fn ln_of(values: &[f64]) -> Vec<f64> {
+        vectorised!(simd => all(simd, values, ln))
+    }
+
+    /// Units in the last place between two numbers of equal sign.
     fn apart(a: f64, b: f64) -> u64 {
+        assert_eq!(a.is_sign_negative(), b.is_sign_negative());
         a.to_bits().abs_diff(b.to_bits())
+    }
+
+    fn exponents() -> Vec<f64> {
+        let n = 400_000;
+        let large = (0..n).map(|i| -708.0 + 1408.0 * (f64::from(i) / f64::from(n)));
+        large.flat_map(|x| [x, x * 1e-3, x * 1e-15]).collect()
+    }
+
+    fn positive() -> Vec<f64> {
+        let of =
+            |i: i32| [10f64.powf(f64::from(i) * 1e-3), 1.0 + f64::from(i) * 1e-6, 1.0 + f64::from(i) * 1e-15];
+        (-300_000..300_000).flat_map(of).collect()
     }
 
     #[test]
     fn exp_is_that_of_the_standard_library_to_the_last_place() {
-        let n = 400_000;
-        for i in 0..n {
-            let x = -708.0 + 1408.0 * (f64::from(i) / f64::from(n));
-            assert!(apart(exp(x), x.exp()) <= 1, "exp({x})");
-            let small = x * 1e-3;
-            assert!(apart(exp(small), small.exp()) <= 1, "exp({small})");
-            let tiny = x * 1e-15;
-            assert!(apart(exp(tiny), tiny.exp()) <= 1, "exp({tiny})");
+        let values = exponents();
+        for (&x, found) in values.iter().zip(exp_of(&values)) {
+            assert!(apart(found, x.exp()) <= 1, "exp({x})");
         }
     }
 
     #[test]
     fn exp_of_zero_is_one_and_below_the_cut_it_is_zero() {
         let values = [0.0, -0.0, -28.1, -27.9, -1e9, f64::NEG_INFINITY, -708.0, f64::NAN];
-        let cut = Lanes(values).exp_above(-28.0).0;
+        let above = |cut: f64| vectorised!(simd => all(simd, &values, |x| x.exp_above(cut)));
+        let cut = above(-28.0);
         assert_eq!(cut[..3], [1.0, 1.0, 0.0]);
         assert!(cut[3] > 7e-13 && cut[4..7] == [0.0; 3] && cut[7].is_nan());
-        let full = Lanes(values).exp_above(-708.0).0;
+        let full = above(-708.0);
         assert!(full[4..6] == [0.0; 2] && full[6].is_normal() && full[7].is_nan());
     }
 
     #[test]
     fn ln_is_that_of_the_standard_library_to_two_places() {
-        for i in -300_000..300_000 {
-            for x in [10f64.powf(f64::from(i) * 1e-3), 1.0 + f64::from(i) * 1e-6, 1.0 + f64::from(i) * 1e-15]
-            {
-                let (found, expected) = (ln(x), x.ln());
-                assert!(apart(found.abs(), expected.abs()) <= 2 && found * expected >= 0.0, "ln({x})");
-            }
+        let values = positive();
+        for (&x, found) in values.iter().zip(ln_of(&values)) {
+            assert!(apart(found, x.ln()) <= 2, "ln({x})");
         }
-        assert_eq!(ln(1.0), 0.0);
-        assert!(ln(f64::NAN).is_nan());
-        assert!(apart(ln(f64::MAX), f64::MAX.ln()) <= 1);
+        let ends = ln_of(&[1.0, f64::NAN, f64::MAX, f64::MIN_POSITIVE]);
+        assert!(ends[0] == 0.0 && ends[1].is_nan());
+        assert!(apart(ends[2], f64::MAX.ln()) <= 1 && apart(ends[3], f64::MIN_POSITIVE.ln()) <= 1);
+    }
+
+    #[test]
+    fn every_processor_computes_the_same_bits() {
+        let (exponents, positive) = (exponents(), positive());
+        let baseline = Level::baseline();
+        assert_eq!(exp_of(&exponents), dispatch!(baseline, simd => all(simd, &exponents, exp)));
+        assert_eq!(ln_of(&positive), dispatch!(baseline, simd => all(simd, &positive, ln)));
+    }
+
+    #[test]
+    fn bounds_keep_what_is_not_a_number() {
+        let values = [f64::NAN, f64::INFINITY, -3.0, 0.5, f64::NEG_INFINITY];
+        let within = vectorised!(simd => all(simd, &values, |x| x.within(2.0)));
+        assert!(within[0].is_nan() && within[1..] == [2.0, -2.0, 0.5, -2.0]);
     }
 }

@@ -1,8 +1,9 @@
 //! Linear forms of points, all cells together.
 
+use fearless_simd::prelude::*;
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 
-use super::lanes::{LANES, Lanes};
+use super::lanes::{LANES, Lanes, Rows};
 
 /// With more axes than this, nalgebra's products are faster.
 const FEW: usize = 5;
@@ -16,7 +17,7 @@ pub(crate) fn linear_forms_into(
     mut out: DMatrixViewMut<'_, f64>,
 ) {
     if points.ncols() <= FEW {
-        vectorised!(few_axes(points, coefficients, offsets, out));
+        vectorised!(simd => few_axes(simd, points, coefficients, offsets, out));
         return;
     }
     out.gemm(1.0, &points, coefficients, 0.0);
@@ -26,21 +27,22 @@ pub(crate) fn linear_forms_into(
 }
 
 #[inline(always)]
-fn few_axes(
+fn few_axes<S: Simd>(
+    simd: S,
     points: DMatrixView<'_, f64>,
     coefficients: &DMatrix<f64>,
     offsets: &[f64],
     mut out: DMatrixViewMut<'_, f64>,
 ) {
     let dim = points.ncols();
-    let mut x = [Lanes::ZERO; FEW];
+    let mut x = [Lanes::splat(simd, 0.0); FEW];
     for start in (0..points.nrows()).step_by(LANES) {
         for (axis, x) in x.iter_mut().enumerate().take(dim) {
-            *x = Lanes::load(points.column(axis).as_slice(), start);
+            *x = Lanes::load(simd, points.column(axis).as_slice(), start);
         }
         let forms = coefficients.as_slice().chunks_exact(dim).zip(offsets);
         for (j, (coefficients, &offset)) in forms.enumerate() {
-            let mut value = Lanes::splat(offset);
+            let mut value = Lanes::splat(simd, offset);
             for (&x, &coefficient) in x.iter().zip(coefficients) {
                 value += x * coefficient;
             }

@@ -1,17 +1,18 @@
 //! The innermost loops: exponentials, responsibilities and Gaussians, eight rows at a time.
 //!
-//! They are plain arithmetic, compiled once for each generation of processors and chosen at run time. No
-//! product and sum is fused, so that every generation gives the same bits.
+//! They are compiled for each generation of processors and chosen at run time. No product and sum is fused, so
+//! that every generation gives the same bits.
 
 pub(crate) use gaussians::{Cell, FARTHEST, Gaussian, Gaussians, ManyAxes, load_rows};
-pub(crate) use lanes::{LANES, Lanes};
+pub(crate) use lanes::{LANES, Lanes, Rows};
 pub(crate) use linear::linear_forms_into;
 pub(crate) use softmax::{exponentials_in_place, responsibilities_in_place, softmax};
 
-/// Runs a call of an `#[inline(always)]` function with the widest vector instructions of this processor.
+/// Evaluates a call of an `#[inline(always)]` function that is generic over the generation S of processors,
+/// for this one.
 macro_rules! vectorised {
-    ($call:expr) => {
-        fearless_simd::dispatch!(fearless_simd::Level::new(), _ => $call)
+    ($simd:ident => $call:expr) => {
+        fearless_simd::dispatch!(fearless_simd::Level::new(), $simd => $call)
     };
 }
 pub(crate) use vectorised;

@@ -50,7 +50,9 @@ impl Base {
         let cells = components as f64 / parts.len() as f64;
         // The centres of at most m + 1 cells span the active space, so that the other coordinates of
         // their means are free; with more cells they are the common mean.
-        let free = rest.axes.ncols() > 0 && cells <= dim as f64 + 1.0;
+        // A sample of the rows would tell less of them than the active space, which all rows have found.
+        let complete = sample.stands_for <= sample.rows.nrows() as u64;
+        let free = complete && rest.axes.ncols() > 0 && cells <= dim as f64 + 1.0;
         let rest_means = if free { rest.component_means(&parts, sample)? } else { DMatrix::zeros(0, 0) };
         let embedding = Embedding {
             axes: geometry.subspace.axes.clone(),

@@ -6,7 +6,6 @@
 
 use nalgebra::DVector;
 
-use super::diagnosis;
 use super::moments::Moments;
 use super::streams::FoldRule;
 use super::units::Units;
@@ -19,42 +18,37 @@ const CHANCE: f64 = 2.0;
 /// Rows that are shared between cells tell less of a standard deviation: its variance is this much larger.
 const LENIENCE: f64 = 2.0;
 
-/// The data's units in one working unit, a column each, from the moments and the columns' standard
-/// deviations `std`.
+/// The data's units in one working unit, a column each, from the moments, the columns' standard deviations
+/// `std` and `nearest`, units of the powers of ten nearest to these.
 ///
 /// Working units make the standard deviations within cells equal. Where powers of ten can do that up to
-/// sampling noise they are used, so that columns that are equal stay so exactly; and likewise where the
-/// partitioner has no mixture to name cells, for the whole standard deviations.
+/// sampling noise they are used, so that columns that are equal stay so exactly. Those of `nearest`
+/// remain where the partitioner has no mixture to name cells, and for columns that do not vary.
 pub(super) fn column_scales(
     moments: &Moments,
     std: &DVector<f64>,
+    nearest: &Units,
     seed: u64,
     fold_rule: FoldRule,
     partitioner: &dyn Partitioner,
 ) -> Result<DVector<f64>> {
-    let nearest = moments
-        .mean
-        .zip_map(std, |mean, std| if std > 0.0 { power_of_ten(std) } else { Units::constant_scale(mean) });
-    let varying = std.iter().filter(|std| **std > 0.0).count();
-    if varying < 2 || diagnosis::are_few(moments.rows, varying) {
-        return Ok(nearest);
+    let mut scales = nearest.scale().clone();
+    if std.iter().filter(|std| **std > 0.0).count() < 2 {
+        return Ok(scales);
     }
-    let whole = std.map(|std| if std > 0.0 { std } else { 1.0 });
-    let sample = moments.subsample(&Units::new(moments.mean.clone(), whole.clone()), seed, fold_rule);
-    let given = nearest.component_div(&whole);
-    let Some(within) = std_within_cells(&sample, &given, partitioner)? else {
-        return Ok(nearest);
-    };
-    let stds = DVector::from_fn(std.len(), |j, _| if std[j] > 0.0 { whole[j] * within[j] } else { 0.0 });
-    let powers = powers_of_ten(&stds);
-    let remaining = stds.component_div(&powers);
-    let groups = groups_of_equals(&remaining, effective_rows(&sample.weights));
-    let mut scales = DVector::from_fn(std.len(), |j, _| if std[j] > 0.0 { powers[j] } else { nearest[j] });
-    if groups.len() > 1 {
-        for group in groups {
-            for &j in &group.columns {
-                scales[j] *= group.mean_log().exp();
-            }
+    let whole = std.zip_map(&scales, |std, scale| if std > 0.0 { std } else { scale });
+    let standardised = Units { scale: whole.clone(), ..nearest.clone() };
+    let sample = moments.subsample(&standardised, seed, fold_rule);
+    let given = scales.component_div(&whole);
+    let Some(within) = std_within_cells(&sample, &given, partitioner)? else { return Ok(scales) };
+    let within = std.component_mul(&within);
+    let powers = powers_of_ten(&within);
+    let groups = groups_of_equals(&within.component_div(&powers), effective_rows(&sample.weights));
+    let alone = groups.len() == 1;
+    for group in groups {
+        let common = if alone { 1.0 } else { group.mean_log().exp() };
+        for j in group.columns {
+            scales[j] = powers[j] * common;
         }
     }
     Ok(scales)
@@ -104,11 +98,6 @@ fn groups_of_equals(std: &DVector<f64>, rows: f64) -> Vec<Group> {
         groups[i] = joined;
         groups.remove(i + 1);
     }
-}
-
-/// The power of ten nearest to `std`; 1 for a column that does not vary.
-pub(super) fn power_of_ten(std: f64) -> f64 {
-    if std > 0.0 { 10f64.powf(std.log10().round()) } else { 1.0 }
 }
 
 /// Powers of ten that bring `std` as close together as powers of ten can; 1 where a column does not vary.

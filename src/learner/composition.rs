@@ -53,7 +53,7 @@ impl DiffusionLearner {
     ///
     /// The partitioner's mixture, averaged over five folds and with a radial shape that its cells share, is
     /// the score of every level in closed form; polynomials are regressed on what it leaves over and
-    /// kept at the levels where they lower the held-out loss by two standard errors.
+    /// kept at the levels where they lower the held-out loss by three standard errors.
     pub fn new() -> Self {
         Self {
             schedule: Arc::new(Geometric::default()),

@@ -1,7 +1,7 @@
 use nalgebra::{DMatrix, DVector};
 
 use super::base::{Base, RestCoordinates, smallest_std};
-use super::column_scales::{column_scales, power_of_ten};
+use super::column_scales::column_scales;
 use super::component_std::estimate_component_std;
 use super::diagnosis;
 use super::hull::{DEGENERATE, hull_axes};
@@ -60,14 +60,13 @@ impl Geometry {
             return Err(Error::Overflow { column });
         }
         let std = (moments.scatter.diagonal() / moments.weight).map(f64::sqrt);
+        let mut units = Units::of_columns(&moments.mean, &std, given_std.is_some());
         let repeated = moments.repeated_share();
         let fold_rule = if repeated > diagnosis::REPEATED { FoldRule::Values } else { FoldRule::Index };
-        let scale = match given_std {
-            // A given σ₀ says that the units of the columns agree.
-            Some(_) => DVector::from_element(std.len(), power_of_ten(std.max())),
-            None => column_scales(moments, &std, seed, fold_rule, partitioner)?,
-        };
-        let mut units = Units::new(moments.mean.clone(), scale.clone());
+        if given_std.is_none() {
+            units.scale = column_scales(moments, &std, &units, seed, fold_rule, partitioner)?;
+        }
+        let scale = units.scale().clone();
         let covariance = DMatrix::from_fn(std.len(), std.len(), |i, j| {
             moments.scatter[(i, j)] / moments.weight / (scale[i] * scale[j])
         });

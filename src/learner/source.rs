@@ -138,6 +138,9 @@ impl<'a> Batches<'a> {
 
     fn push_rows(&mut self, block: Rows<'_>) -> Result<()> {
         let expected = *self.dim.get_or_insert(block.dim());
+        if expected == 0 {
+            return Err(Error::NoColumns);
+        }
         if block.dim() != expected {
             let what = "columns of a block of rows";
             return Err(Error::ShapeMismatch { what, expected, found: block.dim() });

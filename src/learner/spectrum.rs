@@ -56,12 +56,6 @@ impl Spectrum {
         }
     }
 
-    /// Number of directions that vary.
-    pub(super) fn varying(&self) -> usize {
-        let least = DEGENERATE * DEGENERATE * self.variances.max();
-        self.variances.iter().filter(|variance| **variance > least).count()
-    }
-
     /// Active are the `count` directions of largest variance.
     pub(super) fn split_leading(&self, count: usize) -> Split {
         self.split(self.variances.len().saturating_sub(count), IsotropicRest::NONE)

@@ -33,14 +33,19 @@ pub struct Units {
 }
 
 impl Units {
-    pub(crate) fn new(shift: DVector<f64>, scale: DVector<f64>) -> Self {
-        Self { shift, scale, hull_axes: None }
-    }
-
-    /// The scale of a column that is `mean` throughout, but for rounding.
-    pub(crate) fn constant_scale(mean: f64) -> f64 {
-        let spread = (mean.abs() * (CONSTANT / ON_HULL)).clamp(SMALLEST, LARGEST);
-        10f64.powf(spread.log10().round())
+    /// Units for columns with these means and standard deviations; one scale for all if `uniform`.
+    pub(crate) fn of_columns(mean: &DVector<f64>, std: &DVector<f64>, uniform: bool) -> Self {
+        let own = |mean: f64, std: f64| {
+            let constant = || (mean.abs() * (CONSTANT / ON_HULL)).clamp(SMALLEST, LARGEST);
+            let spread = if std > 0.0 { std } else { constant() };
+            10f64.powf(spread.log10().round())
+        };
+        let scale = if uniform {
+            DVector::from_element(std.len(), own(0.0, std.max()))
+        } else {
+            mean.zip_map(std, own)
+        };
+        Self { shift: mean.clone(), scale, hull_axes: None }
     }
 
     /// Number of columns d.

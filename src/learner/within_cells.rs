@@ -4,6 +4,8 @@ use std::f64::consts::TAU;
 
 use nalgebra::{DMatrix, DVector};
 
+use super::diagnosis::are_few;
+use super::hull::DEGENERATE;
 use super::spectrum::Spectrum;
 use crate::error::Result;
 use crate::linalg::transposed_product;
@@ -13,6 +15,8 @@ use crate::score::GaussianMixture;
 
 /// Cells are sought in this many rows at most.
 const MOST_ROWS: usize = 2_000;
+/// With this many folds: widths need no average of many mixtures.
+const FOLDS: usize = 3;
 /// In this many principal directions at most, those of largest variance.
 const MOST_DIRECTIONS: usize = 10;
 /// With fewer rows than this the units that are given have to be worse to be left.
@@ -25,7 +29,8 @@ const SMALLEST_SHARE: f64 = 1e-3;
 const CUMULANT_ERRORS: f64 = 2.0;
 
 /// Standard deviations of the columns of `sample` within cells, for columns of standard deviation 1;
-/// `None` where the partitioner finds no mixture, or one as good in the units `given`.
+/// `None` where the partitioner finds no mixture, or one as good in the units `given`, or where there are
+/// hardly more rows than columns.
 ///
 /// Cells are sought in coordinates in which no column's blur is much wider than others'. Few rows hardly
 /// show the blur, and then the units that are given may tell more of it.
@@ -34,6 +39,9 @@ pub(super) fn std_within_cells(
     given: &DVector<f64>,
     partitioner: &dyn Partitioner,
 ) -> Result<Option<DVector<f64>>> {
+    if are_few(sample.stands_for, sample.rows.ncols()) {
+        return Ok(None);
+    }
     let Some(found) = Cells::find(sample, &largest_blur(sample), partitioner)? else { return Ok(None) };
     let within = found.std.map(|std| if std >= SMALLEST_SHARE { std } else { 1.0 });
     let rows = effective_rows(&sample.weights);
@@ -70,19 +78,20 @@ impl Cells {
         }
         let spectrum = Spectrum::new(&covariance(&working))?;
         let mut split = spectrum.split_flat_bottom(&working, effective_rows(&working.weights));
-        let most = MOST_DIRECTIONS.min(spectrum.varying());
-        if split.variances.len() > most {
-            split = spectrum.split_leading(most);
+        if split.variances.len() > MOST_DIRECTIONS {
+            split = spectrum.split_leading(MOST_DIRECTIONS);
         }
         let active = split.project(&working);
         let Some(found) = partitioner.mixture(&first_rows(&active))? else { return Ok(None) };
         found.all_rows.check(active.rows.ncols())?;
 
+        // Of directions in which nothing varies there is no likelihood: all have one.
+        let least = DEGENERATE * DEGENERATE * spectrum.variances.max();
         let chosen = found.tried.iter().find(|tried| tried.chosen);
         let along = chosen.map_or(f64::NAN, |tried| tried.log_likelihood);
         let apart = spectrum.variances.rows(0, sample.rows.ncols() - split.variances.len());
         let apart = apart.iter().map(|v| if split.is_flat() { split.rest_std().powi(2) } else { *v });
-        let apart: f64 = apart.map(|v| -0.5 * (1.0 + (TAU * v.max(f64::MIN_POSITIVE)).ln())).sum();
+        let apart: f64 = apart.map(|v| -0.5 * (1.0 + (TAU * v.max(least)).ln())).sum();
         let volume: f64 = units.iter().map(|unit| unit.ln()).sum();
 
         let rest = active.rest;
@@ -141,7 +150,8 @@ fn first_rows(sample: &FoldedSample) -> FoldedSample {
     FoldedSample {
         rows: sample.rows.rows(0, few).into_owned(),
         weights: sample.weights[..few].to_vec(),
-        folds: sample.folds[..few].to_vec(),
+        folds: sample.folds[..few].iter().map(|fold| fold % FOLDS).collect(),
+        n_folds: FOLDS,
         stands_for: few as u64,
         ..*sample
     }

@@ -130,8 +130,55 @@ impl PiecewisePolynomialScore {
         Ok(spoken.collect())
     }
 
-    /// One block of points: score ∇ log p = (Û − y/a)/(aτ²), and its divergence.
-    fn block(
+    /// Score ∇ log p = (Û − y/a)/(aτ²) and its divergence: those of the base, or of N(mean, τ² I) where there
+    /// is none, and what the polynomials add.
+    fn evaluate(
+        &self,
+        level: NoiseLevel,
+        points: DMatrixView<'_, f64>,
+        mut score: DMatrixViewMut<'_, f64>,
+        mut divergence: Option<&mut [f64]>,
+    ) -> Result<()> {
+        let polynomials = self.polynomials(level)?;
+        match (&self.base, divergence.as_deref_mut()) {
+            (Some(base), Some(out)) => {
+                base.score_and_divergence_into(level, points, score.as_view_mut(), out)?
+            }
+            (Some(base), None) => base.score_into(level, points, score.as_view_mut())?,
+            (None, out) => self.without_polynomials(level, points, score.as_view_mut(), out),
+        }
+        if polynomials.is_empty() {
+            return Ok(());
+        }
+        for start in (0..points.nrows()).step_by(BLOCK) {
+            let size = BLOCK.min(points.nrows() - start);
+            let out = divergence.as_deref_mut().map(|out| &mut out[start..start + size]);
+            let (rows, score) = (points.rows(start, size), score.rows_mut(start, size));
+            self.add_polynomials(level, &polynomials, rows, score, out)?;
+        }
+        Ok(())
+    }
+
+    /// Û = mean, with divergence −d/(aτ)².
+    fn without_polynomials(
+        &self,
+        level: NoiseLevel,
+        points: DMatrixView<'_, f64>,
+        mut score: DMatrixViewMut<'_, f64>,
+        divergence: Option<&mut [f64]>,
+    ) {
+        let signal = level.signal();
+        let factor = 1.0 / (signal * level.bandwidth(self.component_std).powi(2));
+        for (j, mut column) in score.column_iter_mut().enumerate() {
+            let mean = self.subspace.mean[j];
+            column.zip_apply(&points.column(j), |s, y| *s = factor * (mean - y / signal));
+        }
+        if let Some(out) = divergence {
+            out.fill(-factor / signal * self.dim() as f64);
+        }
+    }
+
+    fn add_polynomials(
         &self,
         level: NoiseLevel,
         polynomials: &[(f64, Cow<'_, LevelScore>)],
@@ -141,27 +188,7 @@ impl PiecewisePolynomialScore {
     ) -> Result<()> {
         let signal = level.signal();
         let factor = 1.0 / (signal * level.bandwidth(self.component_std).powi(2));
-        let scaled = points / signal;
-        match &self.base {
-            Some(base) => match divergence.as_deref_mut() {
-                Some(out) => base.score_and_divergence_into(level, points, score.as_view_mut(), out)?,
-                None => base.score_into(level, points, score.as_view_mut())?,
-            },
-            None => {
-                // What is left without polynomials is N(mean, τ² I): Û = mean, with divergence −d/(aτ)².
-                for (j, mut column) in score.column_iter_mut().enumerate() {
-                    let mean = self.subspace.mean[j];
-                    column.zip_apply(&scaled.column(j), |s, y| *s = factor * (mean - y));
-                }
-                if let Some(out) = divergence.as_deref_mut() {
-                    out.fill(-factor / signal * self.dim() as f64);
-                }
-            }
-        }
-        if polynomials.is_empty() {
-            return Ok(());
-        }
-        let active = self.subspace.project(&scaled);
+        let active = self.subspace.project(&(points / signal));
         let mut centre = DMatrix::zeros(active.nrows(), active.ncols());
         for (share, polynomial) in polynomials {
             match divergence.as_deref_mut() {
@@ -189,14 +216,9 @@ impl ScoreModel for PiecewisePolynomialScore {
         &self,
         level: NoiseLevel,
         points: DMatrixView<'_, f64>,
-        mut score: DMatrixViewMut<'_, f64>,
+        score: DMatrixViewMut<'_, f64>,
     ) -> Result<()> {
-        let polynomials = self.polynomials(level)?;
-        for start in (0..points.nrows()).step_by(BLOCK) {
-            let size = BLOCK.min(points.nrows() - start);
-            self.block(level, &polynomials, points.rows(start, size), score.rows_mut(start, size), None)?;
-        }
-        Ok(())
+        self.evaluate(level, points, score, None)
     }
 
     fn component_std(&self) -> f64 {
@@ -229,15 +251,9 @@ impl DifferentiableScore for PiecewisePolynomialScore {
         &self,
         level: NoiseLevel,
         points: DMatrixView<'_, f64>,
-        mut score: DMatrixViewMut<'_, f64>,
+        score: DMatrixViewMut<'_, f64>,
         divergence: &mut [f64],
     ) -> Result<()> {
-        let polynomials = self.polynomials(level)?;
-        for start in (0..points.nrows()).step_by(BLOCK) {
-            let size = BLOCK.min(points.nrows() - start);
-            let (rows, out) = (points.rows(start, size), &mut divergence[start..start + size]);
-            self.block(level, &polynomials, rows, score.rows_mut(start, size), Some(out))?;
-        }
-        Ok(())
+        self.evaluate(level, points, score, Some(divergence))
     }
 }

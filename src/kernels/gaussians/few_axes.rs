@@ -1,9 +1,12 @@
 //! Gaussians in so few dimensions that their coordinates fit into registers.
 
+use std::array::from_fn;
+
+use fearless_simd::prelude::*;
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
 use super::{FARTHEST, Gaussian};
-use crate::kernels::lanes::{LANES, Lanes};
+use crate::kernels::lanes::{LANES, Lanes, Rows};
 
 /// A Gaussian in M dimensions.
 #[derive(Debug, Clone)]
@@ -19,47 +22,49 @@ pub(crate) struct Cell<const M: usize> {
 
 impl<const M: usize> Cell<M> {
     pub(super) fn new(gaussian: Gaussian) -> Self {
-        let whitening: [[f64; M]; M] =
-            std::array::from_fn(|b| std::array::from_fn(|a| gaussian.whitening[(b, a)]));
+        let whitening: [[f64; M]; M] = from_fn(|b| from_fn(|a| gaussian.whitening[(b, a)]));
         Self {
             log_weight: gaussian.log_weight,
-            centre: std::array::from_fn(|axis| gaussian.centre[axis]),
+            centre: from_fn(|axis| gaussian.centre[axis]),
             whitening,
-            transposed: std::array::from_fn(|axis| whitening.map(|row| row[axis])),
+            transposed: from_fn(|axis| whitening.map(|row| row[axis])),
             precisions: whitening.map(|row| row.iter().map(|w| w * w).sum()),
         }
     }
 
     /// z = W(x − c).
     #[inline(always)]
-    pub(crate) fn coordinates(&self, x: &[Lanes; M]) -> [Lanes; M] {
-        let mut coordinates = [Lanes::ZERO; M];
+    pub(crate) fn coordinates<S: Simd>(&self, simd: S, x: &[Lanes<S>; M]) -> [Lanes<S>; M] {
+        let mut z = [Lanes::splat(simd, 0.0); M];
         for ((&x, &centre), weights) in x.iter().zip(&self.centre).zip(&self.transposed) {
             let centred = x - centre;
-            for (z, &weight) in coordinates.iter_mut().zip(weights) {
+            for (z, &weight) in z.iter_mut().zip(weights) {
                 *z += centred * weight;
             }
         }
-        coordinates
+        z
     }
 
     /// log w N(x; c, S).
     #[inline(always)]
-    pub(crate) fn log_joint(&self, coordinates: &[Lanes; M]) -> Lanes {
-        let square = coordinates.iter().fold(Lanes::ZERO, |sum, &z| sum + z * z);
+    pub(crate) fn log_joint<S: Simd>(&self, simd: S, z: &[Lanes<S>; M]) -> Lanes<S> {
+        let mut square = Lanes::splat(simd, 0.0);
+        for &z in z {
+            square += z * z;
+        }
         square * -0.5 + self.log_weight
     }
 
-    /// Adds r Wᵀh to `sums`, for a gradient h in standard coordinates: along the axes of x.
+    /// Wᵀh: a gradient in standard coordinates along the axes of x.
     #[inline(always)]
-    pub(crate) fn add_along_axes(&self, gradient: &[Lanes; M], r: Lanes, sums: &mut [Lanes; M]) {
-        for axis in 0..M {
-            let mut along = gradient[0] * self.whitening[0][axis];
-            for b in 1..M {
-                along += gradient[b] * self.whitening[b][axis];
+    pub(crate) fn along_axes<S: Simd>(&self, simd: S, gradient: &[Lanes<S>; M]) -> [Lanes<S>; M] {
+        let mut along = [Lanes::splat(simd, 0.0); M];
+        for (&h, weights) in gradient.iter().zip(&self.whitening) {
+            for (along, &weight) in along.iter_mut().zip(weights) {
+                *along += h * weight;
             }
-            sums[axis] += along * r;
         }
+        along
     }
 
     /// Of each standard coordinate z: |∇z|².
@@ -70,41 +75,46 @@ impl<const M: usize> Cell<M> {
 
 /// The eight rows from `start` on, far ones pulled in.
 #[inline(always)]
-pub(crate) fn load_rows<const M: usize>(points: &DMatrixView<'_, f64>, start: usize) -> [Lanes; M] {
-    let mut x = [Lanes::ZERO; M];
+pub(crate) fn load_rows<S: Simd, const M: usize>(
+    simd: S,
+    points: &DMatrixView<'_, f64>,
+    start: usize,
+) -> [Lanes<S>; M] {
+    // Not `array::from_fn`, which is not inlined and so knows nothing of this processor.
+    let mut x = [Lanes::splat(simd, 0.0); M];
     for (axis, x) in x.iter_mut().enumerate() {
-        *x = Lanes::load(points.column(axis).as_slice(), start).clamp(FARTHEST);
+        *x = Lanes::load(simd, points.column(axis).as_slice(), start).within(FARTHEST);
     }
     x
 }
 
 /// Writes −Wᵀz at the rows of `points` into `out`, both n × M.
 #[inline(always)]
-pub(super) fn gradient_into<const M: usize>(
+pub(super) fn gradient_into<S: Simd, const M: usize>(
+    simd: S,
     cell: &Cell<M>,
     points: DMatrixView<'_, f64>,
     mut out: DMatrixViewMut<'_, f64>,
 ) {
     for start in (0..points.nrows()).step_by(LANES) {
-        let z = cell.coordinates(&load_rows(&points, start));
-        let mut gradient = [Lanes::ZERO; M];
-        cell.add_along_axes(&z, Lanes::splat(-1.0), &mut gradient);
-        for (axis, gradient) in gradient.iter().enumerate() {
-            gradient.store(out.column_mut(axis).as_mut_slice(), start);
+        let z = cell.coordinates(simd, &load_rows(simd, &points, start));
+        for (axis, &along) in cell.along_axes(simd, &z).iter().enumerate() {
+            (-along).store(out.column_mut(axis).as_mut_slice(), start);
         }
     }
 }
 
 #[inline(always)]
-pub(super) fn log_joint_into<const M: usize>(
+pub(super) fn log_joint_into<S: Simd, const M: usize>(
+    simd: S,
     cells: &[Cell<M>],
     points: DMatrixView<'_, f64>,
     mut out: DMatrixViewMut<'_, f64>,
 ) {
     for start in (0..points.nrows()).step_by(LANES) {
-        let x = load_rows(&points, start);
+        let x = load_rows(simd, &points, start);
         for (j, cell) in cells.iter().enumerate() {
-            cell.log_joint(&cell.coordinates(&x)).store(out.column_mut(j).as_mut_slice(), start);
+            cell.log_joint(simd, &cell.coordinates(simd, &x)).store(out.column_mut(j).as_mut_slice(), start);
         }
     }
 }

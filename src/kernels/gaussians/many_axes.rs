@@ -2,10 +2,11 @@
 
 use std::slice::{ChunksExact, ChunksExactMut};
 
+use fearless_simd::prelude::*;
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 
 use super::{FARTHEST, Gaussian};
-use crate::kernels::lanes::{LANES, Lanes};
+use crate::kernels::lanes::{LANES, Lanes, Rows};
 
 /// Gaussians in m dimensions.
 #[derive(Debug, Clone)]
@@ -88,10 +89,16 @@ impl ManyAxes {
 
     /// log wⱼ N(x; cⱼ, Sⱼ) at the eight rows from `row` on.
     #[inline(always)]
-    pub(crate) fn log_joint(&self, j: usize, coordinates: &DMatrix<f64>, row: usize) -> Lanes {
-        let mut square = Lanes::ZERO;
+    pub(crate) fn log_joint<S: Simd>(
+        &self,
+        simd: S,
+        j: usize,
+        coordinates: &DMatrix<f64>,
+        row: usize,
+    ) -> Lanes<S> {
+        let mut square = Lanes::splat(simd, 0.0);
         for column in self.columns_of(j, coordinates) {
-            let z = Lanes::load(column, row);
+            let z = Lanes::load(simd, column, row);
             square += z * z;
         }
         square * -0.5 + self.log_weights[j]
@@ -114,7 +121,12 @@ impl ManyAxes {
     }
 
     #[inline(always)]
-    pub(super) fn log_joint_into(&self, points: DMatrixView<'_, f64>, mut out: DMatrixViewMut<'_, f64>) {
+    pub(super) fn log_joint_into<S: Simd>(
+        &self,
+        simd: S,
+        points: DMatrixView<'_, f64>,
+        mut out: DMatrixViewMut<'_, f64>,
+    ) {
         let mut coordinates = DMatrix::zeros(0, 0);
         for start in (0..points.nrows()).step_by(Self::BLOCK) {
             let rows = Self::BLOCK.min(points.nrows() - start);
@@ -122,7 +134,7 @@ impl ManyAxes {
             for j in 0..self.cells() {
                 let mut column = out.column_mut(j);
                 for row in (0..rows).step_by(LANES) {
-                    self.log_joint(j, &coordinates, row).store(column.as_mut_slice(), start + row);
+                    self.log_joint(simd, j, &coordinates, row).store(column.as_mut_slice(), start + row);
                 }
             }
         }

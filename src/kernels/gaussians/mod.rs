@@ -77,23 +77,23 @@ impl Gaussians {
     /// Writes log wⱼ N(x; cⱼ, Sⱼ) at the rows of `points` (n × m) into `out` (n × k).
     pub(crate) fn log_joint_into(&self, points: DMatrixView<'_, f64>, out: DMatrixViewMut<'_, f64>) {
         match self {
-            Self::One(cells) => vectorised!(few_axes::log_joint_into(cells, points, out)),
-            Self::Two(cells) => vectorised!(few_axes::log_joint_into(cells, points, out)),
-            Self::Three(cells) => vectorised!(few_axes::log_joint_into(cells, points, out)),
-            Self::Four(cells) => vectorised!(few_axes::log_joint_into(cells, points, out)),
-            Self::Five(cells) => vectorised!(few_axes::log_joint_into(cells, points, out)),
-            Self::Many(cells) => vectorised!(cells.log_joint_into(points, out)),
+            Self::One(cells) => vectorised!(simd => few_axes::log_joint_into(simd, cells, points, out)),
+            Self::Two(cells) => vectorised!(simd => few_axes::log_joint_into(simd, cells, points, out)),
+            Self::Three(cells) => vectorised!(simd => few_axes::log_joint_into(simd, cells, points, out)),
+            Self::Four(cells) => vectorised!(simd => few_axes::log_joint_into(simd, cells, points, out)),
+            Self::Five(cells) => vectorised!(simd => few_axes::log_joint_into(simd, cells, points, out)),
+            Self::Many(cells) => vectorised!(simd => cells.log_joint_into(simd, points, out)),
         }
     }
 
     /// Writes the gradient of log N(x; cⱼ, Sⱼ) of cell `j` at the rows of `points` into `out`, both n × m.
     pub(crate) fn gradient_into(&self, j: usize, points: DMatrixView<'_, f64>, out: DMatrixViewMut<'_, f64>) {
         match self {
-            Self::One(cells) => vectorised!(few_axes::gradient_into(&cells[j], points, out)),
-            Self::Two(cells) => vectorised!(few_axes::gradient_into(&cells[j], points, out)),
-            Self::Three(cells) => vectorised!(few_axes::gradient_into(&cells[j], points, out)),
-            Self::Four(cells) => vectorised!(few_axes::gradient_into(&cells[j], points, out)),
-            Self::Five(cells) => vectorised!(few_axes::gradient_into(&cells[j], points, out)),
+            Self::One(cells) => vectorised!(simd => few_axes::gradient_into(simd, &cells[j], points, out)),
+            Self::Two(cells) => vectorised!(simd => few_axes::gradient_into(simd, &cells[j], points, out)),
+            Self::Three(cells) => vectorised!(simd => few_axes::gradient_into(simd, &cells[j], points, out)),
+            Self::Four(cells) => vectorised!(simd => few_axes::gradient_into(simd, &cells[j], points, out)),
+            Self::Five(cells) => vectorised!(simd => few_axes::gradient_into(simd, &cells[j], points, out)),
             Self::Many(cells) => cells.gradient_into(j, points, out),
         }
     }

@@ -10,6 +10,8 @@ use crate::partition::cells::MixtureParameters;
 
 /// Numbers of cells without a better held-out likelihood after which the search ends.
 const PATIENCE: usize = 2;
+/// One that is behind by this many paired standard errors is enough.
+const CLEARLY_WORSE: f64 = 2.0;
 /// Numbers of cells up to this are tried in any case: merging mends what smaller ones missed.
 const LEAST_TRIED: usize = 8;
 /// Up to this many cells every number is tried on the way up.
@@ -60,20 +62,22 @@ fn next_number(cells: usize) -> usize {
     if cells < COUNTED { cells + 1 } else { (cells as f64 * GROWTH).round() as usize }
 }
 
-/// Candidates of rising size until two further ones do not raise the held-out likelihood.
+/// Candidates of rising size until further ones do not raise the held-out likelihood.
 fn candidates(folds: &mut Folds<'_>, sample: &FoldedSample) -> Result<Vec<Candidate>> {
     let mut found: Vec<Candidate> = Vec::new();
-    let (mut best, mut since, mut wanted, mut last_size) = (f64::NEG_INFINITY, 0, 1, 0);
+    let (mut since, mut wanted, mut last_size) = (0, 1, 0);
     while (since < PATIENCE || wanted <= LEAST_TRIED) && (wanted == 1 || wanted < sample.rows.nrows()) {
         let starts = folds.annealed(wanted)?;
         let size: usize = starts.iter().map(|start| start.masses.len()).sum();
         if size > last_size {
             last_size = size;
-            let candidate = folds.refine(starts);
-            let likelihood = folds.likelihood(&candidate);
-            since = if likelihood > best { 0 } else { since + 1 };
-            best = best.max(likelihood);
-            found.push(candidate);
+            found.push(folds.refine(starts));
+            let top = best(&found, folds);
+            let (loss, std_error) = folds.paired(&found[top], &found[found.len() - 1]);
+            since = if loss <= 0.0 { 0 } else { since + 1 };
+            if loss > CLEARLY_WORSE * std_error {
+                since = PATIENCE;
+            }
         } else if folds.are_cold() {
             break;
         }

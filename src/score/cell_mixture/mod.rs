@@ -135,7 +135,7 @@ impl CellMixture {
     ) -> Result<()> {
         let noised = self.at_level(level)?;
         let frame = self.embedding.frame();
-        if frame.is_identity(0.0) {
+        if self.embedding.rest.ncols() == 0 && frame.is_identity(0.0) {
             noised.evaluate(points.as_view(), points.columns(0, 0), outputs);
             return Ok(());
         }

@@ -1,11 +1,13 @@
 //! A radial shape that all cells share: flatter or more peaked than a Gaussian, closed under noise.
 
-use crate::kernels::Lanes;
+use fearless_simd::prelude::*;
+
+use crate::kernels::{Lanes, Rows};
 
 /// Weight of the plain Gaussian beside the squared polynomial: keeps the density positive everywhere.
 pub(super) const GAUSSIAN_SHARE: f64 = 1e-3;
-/// The factor of coordinates farther out than this is that of here, which keeps squares finite.
-const FARTHEST: f64 = 1e70;
+/// Where Σ α y² is above this the factor is that of here, which keeps its square finite.
+const FARTHEST: f64 = 1e140;
 
 /// The factor ((1 + βL(ρ))² + γ)/(1 + β² + γ) on a Gaussian cell, ρ the squared Mahalanobis radius
 /// in m directions, L = (m − ρ)/√(2m) the first Laguerre polynomial of ρ/2, normalised; γ = 10⁻³.
@@ -78,9 +80,9 @@ struct CellConstants {
 }
 
 /// A and P + γ.
-struct Factor {
-    a: Lanes,
-    p: Lanes,
+struct Factor<S: Simd> {
+    a: Lanes<S>,
+    p: Lanes<S>,
 }
 
 impl NoisedShape {
@@ -117,13 +119,14 @@ impl NoisedShape {
     }
 
     #[inline(always)]
-    fn factor(&self, cell: usize, y: &[Lanes]) -> Factor {
-        let (mut own, mut mixed) = (Lanes::ZERO, Lanes::ZERO);
+    fn factor<S: Simd>(&self, simd: S, cell: usize, y: &[Lanes<S>]) -> Factor<S> {
+        let zero = Lanes::splat(simd, 0.0);
+        let (mut own, mut mixed) = (zero, zero);
         for (&y, &(share, product)) in y.iter().zip(self.axes(cell)) {
-            let y = y.clamp(FARTHEST);
             own += y * y * share;
             mixed += y * y * product;
         }
+        let (own, mixed) = (own.min(FARTHEST), mixed.min(FARTHEST));
         let slope = self.slope();
         let a = own * slope + self.cells[cell].a;
         Factor { a, p: a * a + (mixed * (4.0 * slope * slope) + self.cells[cell].p) }
@@ -131,27 +134,32 @@ impl NoisedShape {
 
     /// The logarithm of the noised factor at standard coordinates `y` of `cell`.
     #[inline(always)]
-    pub(in crate::score) fn log_factor(&self, cell: usize, y: &[Lanes]) -> Lanes {
-        (self.factor(cell, y).p * self.scale).ln()
+    pub(in crate::score) fn log_factor<S: Simd>(&self, simd: S, cell: usize, y: &[Lanes<S>]) -> Lanes<S> {
+        (self.factor(simd, cell, y).p * self.scale).ln()
     }
 
     /// Turns standard coordinates `y` of `cell` into the gradient of its log-density in them.
     #[inline(always)]
-    pub(in crate::score) fn gradient(&self, cell: usize, y: &mut [Lanes]) {
-        let pull = self.pull(self.factor(cell, y));
+    pub(in crate::score) fn gradient<S: Simd>(&self, simd: S, cell: usize, y: &mut [Lanes<S>]) {
+        let pull = self.pull(self.factor(simd, cell, y));
         for (y, &axis) in y.iter_mut().zip(self.axes(cell)) {
-            *y = y.clamp(FARTHEST) * pull.along(axis) - *y;
+            *y = *y * pull.along(axis) - *y;
         }
     }
 
     /// The trace of the Hessian of the log-density of `cell` at its standard coordinates `y`, whose own
     /// gradients have squared lengths `precisions`.
     #[inline(always)]
-    pub(in crate::score) fn trace(&self, cell: usize, y: &[Lanes], precisions: &[f64]) -> Lanes {
-        let pull = self.pull(self.factor(cell, y));
-        let mut trace = Lanes::ZERO;
+    pub(in crate::score) fn trace<S: Simd>(
+        &self,
+        simd: S,
+        cell: usize,
+        y: &[Lanes<S>],
+        precisions: &[f64],
+    ) -> Lanes<S> {
+        let pull = self.pull(self.factor(simd, cell, y));
+        let mut trace = Lanes::splat(simd, 0.0);
         for ((&y, &axis), &precision) in y.iter().zip(self.axes(cell)).zip(precisions) {
-            let y = y.clamp(FARTHEST);
             let (along, first, moved) = (pull.along(axis), y * pull.along(axis), y * axis.0);
             let second = along + moved * moved * pull.mixed;
             trace += (second - first * first - 1.0) * precision;
@@ -160,22 +168,22 @@ impl NoisedShape {
     }
 
     #[inline(always)]
-    fn pull(&self, factor: Factor) -> Pull {
+    fn pull<S: Simd>(&self, factor: Factor<S>) -> Pull<S> {
         let slope = self.slope();
-        let inverse = factor.p.recip();
+        let inverse = 1.0 / factor.p;
         Pull { own: factor.a * inverse * (4.0 * slope), mixed: inverse * (8.0 * slope * slope) }
     }
 }
 
 /// Derivatives of P relative to P: ∂ᵢP/P = yᵢ · along(i).
-struct Pull {
-    own: Lanes,
-    mixed: Lanes,
+struct Pull<S: Simd> {
+    own: Lanes<S>,
+    mixed: Lanes<S>,
 }
 
-impl Pull {
+impl<S: Simd> Pull<S> {
     #[inline(always)]
-    fn along(&self, (share, product): (f64, f64)) -> Lanes {
+    fn along(&self, (share, product): (f64, f64)) -> Lanes<S> {
         self.own * share + self.mixed * product
     }
 }

@@ -20,7 +20,11 @@ fn parameters() -> MixtureParameters {
 
 /// Two active directions in three, the third at an angle.
 fn embedding(rest_means: DMatrix<f64>) -> Embedding {
-    let (c, s) = (0.6, 0.8);
+    embedding_at(0.6, 0.8, rest_means)
+}
+
+/// With cosine and sine of the angle.
+fn embedding_at(c: f64, s: f64, rest_means: DMatrix<f64>) -> Embedding {
     Embedding {
         axes: DMatrix::from_row_slice(3, 2, &[c, 0.0, 0.0, 1.0, s, 0.0]),
         rest: DMatrix::from_column_slice(3, 1, &[-s, 0.0, c]),
@@ -46,8 +50,13 @@ fn levels() -> NoiseLevels {
 #[test]
 fn without_a_shape_it_is_the_gaussian_mixture() {
     let offsets = DMatrix::from_column_slice(2, 1, &[0.4, -0.2]);
-    for rest_means in [DMatrix::zeros(0, 0), offsets] {
-        let embedding = embedding(rest_means);
+    let none = DMatrix::zeros(0, 0);
+    for embedding in [
+        embedding(none.clone()),
+        embedding(offsets.clone()),
+        embedding_at(1.0, 0.0, none),
+        embedding_at(1.0, 0.0, offsets),
+    ] {
         let mixture = parameters();
         let cells = CellMixture::new(&mixture, RadialShape::GAUSSIAN, embedding.clone()).unwrap();
         let mut means = &mixture.means * embedding.axes.transpose();
@@ -141,5 +150,60 @@ fn exact_draws_follow_the_density() {
         cells.score_and_divergence_into(NoiseLevel::CLEAN, points, out, &mut divergence).unwrap();
         let sum = |(row, laplacian): (usize, &f64)| score.row(row).norm_squared() + laplacian;
         within(&DVector::from_iterator(N, divergence.iter().enumerate().map(sum)), 0.0);
+    }
+}
+
+/// Cells in `dim` directions, all active.
+fn shaped_in(dim: usize, beta: f64) -> CellMixture {
+    let covariance = |j: usize| {
+        let factor = DMatrix::from_fn(dim, dim, |a, b| 0.3 * ((a * 3 + b * 5 + j) as f64).sin());
+        &factor * factor.transpose() + DMatrix::identity(dim, dim) * 0.2
+    };
+    let mixture = MixtureParameters {
+        masses: DVector::from_vec(vec![0.2, 0.5, 0.3]),
+        means: DMatrix::from_fn(3, dim, |j, axis| ((j * 7 + axis * 2) as f64).cos()),
+        covariances: (0..3).map(covariance).collect(),
+    };
+    CellMixture::new(&mixture, RadialShape::new(beta), Embedding::all_active(dim)).unwrap()
+}
+
+#[test]
+fn shapes_are_one_law_in_few_and_in_many_directions() {
+    for dim in [1, 3, 4, 5, 6, 9] {
+        let cells = shaped_in(dim, 0.2);
+        let points = DMatrix::from_fn(29, dim, |i, j| 1.5 * ((i * 3 + j * 5) as f64 * 0.7).sin());
+        check_score_model(&cells, &levels(), &points).unwrap();
+        check_log_density(&cells, &levels(), &points).unwrap();
+        check_divergence(&cells, &levels(), &points).unwrap();
+    }
+}
+
+/// Far out the factor is ρ² β²/2m up to a constant: it adds 2 log ρ to the log-density and little to the
+/// score.
+#[test]
+fn far_from_shaped_cells_a_score_is_that_of_gaussian_ones() {
+    for dim in [2, 7] {
+        let (shaped, plain) = (shaped_in(dim, -0.4), shaped_in(dim, 0.0));
+        let factor = shaped.shape.covariance_factor(dim);
+        let plain = MixtureParameters {
+            masses: plain.masses.clone(),
+            means: plain.means.clone(),
+            covariances: plain.components.iter().map(|c| &c.covariance * factor).collect(),
+        };
+        let plain = CellMixture::new(&plain, RadialShape::GAUSSIAN, Embedding::all_active(dim)).unwrap();
+        for far in [1e8, 1e60, 1e100, f64::MAX] {
+            let points = DMatrix::from_fn(3, dim, |i, axis| if (i + axis) % 2 == 0 { far } else { -far });
+            for level in [NoiseLevel::CLEAN, NoiseLevel::new(0.5, 0.8).unwrap()] {
+                let (mut score, mut divergence) = (DMatrix::zeros(3, dim), vec![0.0; 3]);
+                let out = (score.as_view_mut(), &mut divergence[..]);
+                shaped.score_and_divergence_into(level, points.as_view(), out.0, out.1).unwrap();
+                let expected = plain.score(level, &points).unwrap();
+                approx::assert_relative_eq!(score, expected, max_relative = 1e-6);
+                assert!(divergence.iter().all(|value| value.is_finite()));
+                let found = shaped.log_density(level, &points).unwrap();
+                let expected = plain.log_density(level, &points).unwrap();
+                approx::assert_relative_eq!(found, expected, max_relative = 1e-6);
+            }
+        }
     }
 }

@@ -1,79 +1,86 @@
 //! Cells in few directions: all there is of eight rows stays in registers and the innermost cache.
 
-use std::ops::Neg;
+use fearless_simd::prelude::*;
 
-use super::{Factors, Outputs, Rows, bounded};
-use crate::kernels::{Cell, LANES, Lanes, load_rows, softmax};
+use super::{Factors, Outputs, Points, bounded};
+use crate::kernels::{Cell, LANES, Lanes, Rows, load_rows, softmax};
 
 #[inline(always)]
-pub(super) fn evaluate<const M: usize>(
+pub(super) fn evaluate<S: Simd, const M: usize>(
+    simd: S,
     cells: &[Cell<M>],
     factors: &Factors,
-    rows: &Rows<'_>,
+    rows: &Points<'_>,
     outputs: &mut Outputs<'_>,
 ) {
-    let mut responsibilities = vec![Lanes::ZERO; cells.len()];
+    let mut responsibilities = vec![Lanes::splat(simd, 0.0); cells.len()];
     for start in (0..rows.points.nrows()).step_by(LANES) {
-        let x = load_rows(&rows.points, start);
+        let x = load_rows(simd, &rows.points, start);
         for (j, (cell, log_joint)) in cells.iter().zip(&mut responsibilities).enumerate() {
-            let z = cell.coordinates(&x);
-            *log_joint = cell.log_joint(&z);
-            factors.add_log(j, &z, log_joint);
+            let z = cell.coordinates(simd, &x);
+            *log_joint = cell.log_joint(simd, &z);
+            factors.add_log(simd, j, &z, log_joint);
         }
-        factors.add_pulls(rows, start, &mut responsibilities);
-        let log_density = softmax(&mut responsibilities);
+        factors.add_pulls(simd, rows, start, &mut responsibilities);
+        let log_density = softmax(simd, &mut responsibilities);
         if let Some(out) = outputs.log_density.as_deref_mut() {
             log_density.store(out, start);
         }
         if outputs.score.is_none() && outputs.divergence.is_none() {
             continue;
         }
-        let mean = mean_gradient(cells, factors, &x, &responsibilities);
+        let mean = mean_gradient(simd, cells, factors, &x, &responsibilities);
         if let Some(score) = &mut outputs.score {
             for (axis, mean) in mean.iter().enumerate() {
                 mean.store(score.column_mut(axis).as_mut_slice(), start);
             }
         }
-        factors.store_pulls(&responsibilities, M, start, outputs);
+        factors.store_pulls(simd, &responsibilities, M, start, outputs);
         if let Some(out) = outputs.divergence.as_deref_mut() {
-            divergence(cells, factors, &x, &responsibilities, &mean.map(Lanes::neg)).store(out, start);
+            divergence(simd, cells, factors, &x, &responsibilities, &mean).store(out, start);
         }
     }
 }
 
 /// Σ rⱼ gⱼ.
 #[inline(always)]
-fn mean_gradient<const M: usize>(
+fn mean_gradient<S: Simd, const M: usize>(
+    simd: S,
     cells: &[Cell<M>],
     factors: &Factors,
-    x: &[Lanes; M],
-    responsibilities: &[Lanes],
-) -> [Lanes; M] {
-    let mut mean = [Lanes::ZERO; M];
+    x: &[Lanes<S>; M],
+    responsibilities: &[Lanes<S>],
+) -> [Lanes<S>; M] {
+    let mut mean = [Lanes::splat(simd, 0.0); M];
     for (j, (cell, &r)) in cells.iter().zip(responsibilities).enumerate() {
-        let mut h = cell.coordinates(x);
-        factors.gradient(j, &mut h);
-        cell.add_along_axes(&h, r, &mut mean);
+        let mut h = cell.coordinates(simd, x);
+        factors.gradient(simd, j, &mut h);
+        for (mean, &gradient) in mean.iter_mut().zip(&cell.along_axes(simd, &h)) {
+            *mean += gradient * r;
+        }
     }
     mean
 }
 
 #[inline(always)]
-fn divergence<const M: usize>(
+fn divergence<S: Simd, const M: usize>(
+    simd: S,
     cells: &[Cell<M>],
     factors: &Factors,
-    x: &[Lanes; M],
-    responsibilities: &[Lanes],
-    minus_mean: &[Lanes; M],
-) -> Lanes {
-    let mut divergence = factors.pull_spread(responsibilities);
+    x: &[Lanes<S>; M],
+    responsibilities: &[Lanes<S>],
+    mean: &[Lanes<S>; M],
+) -> Lanes<S> {
+    let mut divergence = factors.pull_spread(simd, responsibilities);
     for (j, (cell, &r)) in cells.iter().zip(responsibilities).enumerate() {
-        let mut z = cell.coordinates(x);
-        let trace = factors.trace(j, &z, cell.precisions());
-        factors.gradient(j, &mut z);
-        let mut deviation = *minus_mean;
-        cell.add_along_axes(&z, Lanes::splat(1.0), &mut deviation);
-        let squared_deviation = deviation.iter().fold(Lanes::ZERO, |sum, &d| sum + d * d);
+        let mut z = cell.coordinates(simd, x);
+        let trace = factors.trace(simd, j, &z, cell.precisions());
+        factors.gradient(simd, j, &mut z);
+        let mut squared_deviation = Lanes::splat(simd, 0.0);
+        for (&gradient, &mean) in cell.along_axes(simd, &z).iter().zip(mean) {
+            let deviation = gradient - mean;
+            squared_deviation += deviation * deviation;
+        }
         divergence += r * (bounded(squared_deviation) + trace);
     }
     divergence

@@ -1,18 +1,25 @@
 //! Cells in many directions: coordinates and gradients of a block of rows by products of matrices.
 
+use fearless_simd::prelude::*;
 use nalgebra::DMatrix;
 
-use super::{Factors, Outputs, Rows, bounded};
-use crate::kernels::{LANES, Lanes, ManyAxes, softmax};
+use super::{Factors, Outputs, Points, bounded};
+use crate::kernels::{LANES, Lanes, ManyAxes, Rows, softmax};
 
 #[inline(always)]
-pub(super) fn evaluate(cells: &ManyAxes, factors: &Factors, rows: &Rows<'_>, outputs: &mut Outputs<'_>) {
+pub(super) fn evaluate<S: Simd>(
+    simd: S,
+    cells: &ManyAxes,
+    factors: &Factors,
+    rows: &Points<'_>,
+    outputs: &mut Outputs<'_>,
+) {
     let n = rows.points.nrows();
     // Large enough that the allocator would map fresh pages for every block.
     let (mut coordinates, mut weighed) = (DMatrix::zeros(0, 0), DMatrix::zeros(0, 0));
     for start in (0..n).step_by(ManyAxes::BLOCK) {
         let size = ManyAxes::BLOCK.min(n - start);
-        let block = Block { cells, factors, start, size };
+        let block = Block { simd, cells, factors, start, size };
         cells.coordinates_into(&rows.points.rows(start, size), &mut coordinates);
         let responsibilities = block.responsibilities(&coordinates, rows, outputs);
         if outputs.score.is_some() || outputs.divergence.is_some() {
@@ -21,7 +28,8 @@ pub(super) fn evaluate(cells: &ManyAxes, factors: &Factors, rows: &Rows<'_>, out
     }
 }
 
-struct Block<'a> {
+struct Block<'a, S> {
+    simd: S,
     cells: &'a ManyAxes,
     factors: &'a Factors,
     /// First row and number of rows.
@@ -29,9 +37,9 @@ struct Block<'a> {
     size: usize,
 }
 
-impl Block<'_> {
+impl<S: Simd> Block<'_, S> {
     /// First rows of every eight, from that of the block on.
-    fn eights(&self) -> impl Iterator<Item = usize> + use<> {
+    fn eights(&self) -> impl Iterator<Item = usize> + use<S> {
         (0..self.size).step_by(LANES)
     }
 
@@ -40,24 +48,24 @@ impl Block<'_> {
     fn responsibilities(
         &self,
         coordinates: &DMatrix<f64>,
-        rows: &Rows<'_>,
+        rows: &Points<'_>,
         outputs: &mut Outputs<'_>,
-    ) -> Vec<Lanes> {
+    ) -> Vec<Lanes<S>> {
         let cells = self.cells.cells();
-        let mut responsibilities = vec![Lanes::ZERO; cells * self.size.div_ceil(LANES)];
+        let mut responsibilities = vec![Lanes::splat(self.simd, 0.0); cells * self.size.div_ceil(LANES)];
         for j in 0..cells {
             for (eight, row) in self.eights().enumerate() {
-                responsibilities[eight * cells + j] = self.cells.log_joint(j, coordinates, row);
+                responsibilities[eight * cells + j] = self.cells.log_joint(self.simd, j, coordinates, row);
             }
         }
         if self.factors.shape.is_some() {
             self.for_each(coordinates, |eight, j, z| {
-                self.factors.add_log(j, z, &mut responsibilities[eight * cells + j]);
+                self.factors.add_log(self.simd, j, z, &mut responsibilities[eight * cells + j]);
             });
         }
         for (row, of_eight) in self.eights().zip(responsibilities.chunks_exact_mut(cells)) {
-            self.factors.add_pulls(rows, self.start + row, of_eight);
-            let log_density = softmax(of_eight);
+            self.factors.add_pulls(self.simd, rows, self.start + row, of_eight);
+            let log_density = softmax(self.simd, of_eight);
             if let Some(out) = outputs.log_density.as_deref_mut() {
                 log_density.store(out, self.start + row);
             }
@@ -67,12 +75,12 @@ impl Block<'_> {
 
     /// Calls `visit` with the number of every eight rows, a cell and their coordinates in that cell.
     #[inline(always)]
-    fn for_each(&self, coordinates: &DMatrix<f64>, mut visit: impl FnMut(usize, usize, &[Lanes])) {
-        let mut z = vec![Lanes::ZERO; self.cells.dim()];
+    fn for_each(&self, coordinates: &DMatrix<f64>, mut visit: impl FnMut(usize, usize, &[Lanes<S>])) {
+        let mut z = vec![Lanes::splat(self.simd, 0.0); self.cells.dim()];
         for j in 0..self.cells.cells() {
             for (eight, row) in self.eights().enumerate() {
                 for (z, column) in z.iter_mut().zip(self.cells.columns_of(j, coordinates)) {
-                    *z = Lanes::load(column, row);
+                    *z = Lanes::load(self.simd, column, row);
                 }
                 visit(eight, j, &z);
             }
@@ -84,16 +92,17 @@ impl Block<'_> {
     fn derivatives(
         &self,
         coordinates: &mut DMatrix<f64>,
-        responsibilities: &[Lanes],
+        responsibilities: &[Lanes<S>],
         weighed: &mut DMatrix<f64>,
         outputs: &mut Outputs<'_>,
     ) {
         let (dim, cells) = (self.cells.dim(), self.cells.cells());
         let of_eights = || self.eights().zip(responsibilities.chunks_exact(cells));
-        let mut divergence: Vec<Lanes> = of_eights().map(|(_, r)| self.factors.pull_spread(r)).collect();
+        let mut divergence: Vec<Lanes<S>> =
+            of_eights().map(|(_, r)| self.factors.pull_spread(self.simd, r)).collect();
         if outputs.divergence.is_some() {
             self.for_each(coordinates, |eight, j, z| {
-                let trace = self.factors.trace(j, z, self.cells.precisions(j));
+                let trace = self.factors.trace(self.simd, j, z, self.cells.precisions(j));
                 divergence[eight] += responsibilities[eight * cells + j] * trace;
             });
         }
@@ -108,7 +117,7 @@ impl Block<'_> {
             score.view_mut((self.start, 0), (self.size, dim)).copy_from(&mean);
         }
         for (row, r) in of_eights() {
-            self.factors.store_pulls(r, dim, self.start + row, outputs);
+            self.factors.store_pulls(self.simd, r, dim, self.start + row, outputs);
         }
         if let Some(out) = outputs.divergence.as_deref_mut() {
             self.add_spread(coordinates, sign, &mean, responsibilities, &mut divergence);
@@ -121,13 +130,13 @@ impl Block<'_> {
     /// Coordinates become gradients of log-densities, in coordinates of the same cells.
     #[inline(always)]
     fn gradients_in_place(&self, coordinates: &mut DMatrix<f64>) {
-        let mut h = vec![Lanes::ZERO; self.cells.dim()];
+        let mut h = vec![Lanes::splat(self.simd, 0.0); self.cells.dim()];
         for j in 0..self.cells.cells() {
             for row in self.eights() {
                 for (h, column) in h.iter_mut().zip(self.cells.columns_of(j, coordinates)) {
-                    *h = Lanes::load(column, row);
+                    *h = Lanes::load(self.simd, column, row);
                 }
-                self.factors.gradient(j, &mut h);
+                self.factors.gradient(self.simd, j, &mut h);
                 for (h, column) in h.iter().zip(self.cells.columns_of_mut(j, coordinates)) {
                     h.store(column, row);
                 }
@@ -141,7 +150,7 @@ impl Block<'_> {
         &self,
         gradients: &DMatrix<f64>,
         sign: f64,
-        responsibilities: &[Lanes],
+        responsibilities: &[Lanes<S>],
         weighed: &mut DMatrix<f64>,
     ) {
         if weighed.nrows() != gradients.nrows() {
@@ -153,7 +162,7 @@ impl Block<'_> {
             for (gradient, weighed) in columns {
                 for (eight, row) in self.eights().enumerate() {
                     let r = responsibilities[eight * cells + j] * sign;
-                    (Lanes::load(gradient, row) * r).store(weighed, row);
+                    (Lanes::load(self.simd, gradient, row) * r).store(weighed, row);
                 }
             }
         }
@@ -166,16 +175,17 @@ impl Block<'_> {
         gradients: &DMatrix<f64>,
         sign: f64,
         mean: &DMatrix<f64>,
-        responsibilities: &[Lanes],
-        divergence: &mut [Lanes],
+        responsibilities: &[Lanes<S>],
+        divergence: &mut [Lanes<S>],
     ) {
         let cells = self.cells.cells();
         for j in 0..cells {
             let gradient = self.cells.along_axes(j, gradients);
             for (eight, (row, sum)) in self.eights().zip(divergence.iter_mut()).enumerate() {
-                let mut square = Lanes::ZERO;
+                let mut square = Lanes::splat(self.simd, 0.0);
                 for (gradient, mean) in columns(&gradient).zip(columns(mean)) {
-                    let deviation = Lanes::load(gradient, row) * sign - Lanes::load(mean, row);
+                    let deviation =
+                        Lanes::load(self.simd, gradient, row) * sign - Lanes::load(self.simd, mean, row);
                     square += deviation * deviation;
                 }
                 *sum += responsibilities[eight * cells + j] * bounded(square);

@@ -6,11 +6,14 @@
 
 mod few_axes;
 mod many_axes;
+#[cfg(test)]
+mod tests;
 
+use fearless_simd::prelude::*;
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 
 use super::cell_mixture::NoisedShape;
-use crate::kernels::{Gaussians, Lanes, vectorised};
+use crate::kernels::{Gaussians, Lanes, Rows, vectorised};
 
 /// Rows evaluated together, so that their coordinates stay in the cache.
 pub(super) const ROW_BLOCK: usize = 128;
@@ -59,20 +62,32 @@ impl NoisedMixture {
         mut outputs: Outputs<'_>,
     ) {
         let outputs = &mut outputs;
-        let rows = Rows { points, further };
+        let rows = Points { points, further };
         match &self.gaussians {
-            Gaussians::One(cells) => vectorised!(few_axes::evaluate(cells, &self.factors, &rows, outputs)),
-            Gaussians::Two(cells) => vectorised!(few_axes::evaluate(cells, &self.factors, &rows, outputs)),
-            Gaussians::Three(cells) => vectorised!(few_axes::evaluate(cells, &self.factors, &rows, outputs)),
-            Gaussians::Four(cells) => vectorised!(few_axes::evaluate(cells, &self.factors, &rows, outputs)),
-            Gaussians::Five(cells) => vectorised!(few_axes::evaluate(cells, &self.factors, &rows, outputs)),
-            Gaussians::Many(cells) => vectorised!(many_axes::evaluate(cells, &self.factors, &rows, outputs)),
+            Gaussians::One(cells) => {
+                vectorised!(simd => few_axes::evaluate(simd, cells, &self.factors, &rows, outputs))
+            }
+            Gaussians::Two(cells) => {
+                vectorised!(simd => few_axes::evaluate(simd, cells, &self.factors, &rows, outputs))
+            }
+            Gaussians::Three(cells) => {
+                vectorised!(simd => few_axes::evaluate(simd, cells, &self.factors, &rows, outputs))
+            }
+            Gaussians::Four(cells) => {
+                vectorised!(simd => few_axes::evaluate(simd, cells, &self.factors, &rows, outputs))
+            }
+            Gaussians::Five(cells) => {
+                vectorised!(simd => few_axes::evaluate(simd, cells, &self.factors, &rows, outputs))
+            }
+            Gaussians::Many(cells) => {
+                vectorised!(simd => many_axes::evaluate(simd, cells, &self.factors, &rows, outputs))
+            }
         }
     }
 }
 
 /// The points of one evaluation.
-struct Rows<'a> {
+struct Points<'a> {
     points: DMatrixView<'a, f64>,
     further: DMatrixView<'a, f64>,
 }
@@ -80,16 +95,16 @@ struct Rows<'a> {
 impl Factors {
     /// Adds the logarithm of cell `j`'s radial factor at standard coordinates `z`.
     #[inline(always)]
-    fn add_log(&self, j: usize, z: &[Lanes], log_joint: &mut Lanes) {
+    fn add_log<S: Simd>(&self, simd: S, j: usize, z: &[Lanes<S>], log_joint: &mut Lanes<S>) {
         if let Some(shape) = &self.shape {
-            *log_joint += shape.log_factor(j, z);
+            *log_joint += shape.log_factor(simd, j, z);
         }
     }
 
     #[inline(always)]
-    fn add_pulls(&self, rows: &Rows<'_>, start: usize, log_joint: &mut [Lanes]) {
+    fn add_pulls<S: Simd>(&self, simd: S, rows: &Points<'_>, start: usize, log_joint: &mut [Lanes<S>]) {
         for (axis, pulls) in self.pulls.column_iter().enumerate() {
-            let e = Lanes::load(rows.further.column(axis).as_slice(), start);
+            let e = Lanes::load(simd, rows.further.column(axis).as_slice(), start);
             for (sum, pull) in log_joint.iter_mut().zip(pulls.iter()) {
                 *sum += e * *pull;
             }
@@ -98,45 +113,59 @@ impl Factors {
 
     /// Turns standard coordinates of cell `j` into the gradient of its log-density.
     #[inline(always)]
-    fn gradient(&self, j: usize, z: &mut [Lanes]) {
+    fn gradient<S: Simd>(&self, simd: S, j: usize, z: &mut [Lanes<S>]) {
         match &self.shape {
-            Some(shape) => shape.gradient(j, z),
-            None => z.iter_mut().for_each(|z| *z = -*z),
+            Some(shape) => shape.gradient(simd, j, z),
+            None => {
+                for z in z {
+                    *z = -*z;
+                }
+            }
         }
     }
 
     /// tr Hⱼ at standard coordinates `z` of cell `j`, which have squared gradients `precisions`.
     #[inline(always)]
-    fn trace(&self, j: usize, z: &[Lanes], precisions: &[f64]) -> Lanes {
+    fn trace<S: Simd>(&self, simd: S, j: usize, z: &[Lanes<S>], precisions: &[f64]) -> Lanes<S> {
         match &self.shape {
-            Some(shape) => shape.trace(j, z, precisions),
-            None => Lanes::splat(-precisions.iter().sum::<f64>()),
+            Some(shape) => shape.trace(simd, j, z, precisions),
+            None => Lanes::splat(simd, -precisions.iter().sum::<f64>()),
         }
     }
 
     /// The part of the score in further direction `axis`, Σ rⱼ pullⱼ.
     #[inline(always)]
-    fn mean_pull(&self, axis: usize, responsibilities: &[Lanes]) -> Lanes {
-        let pulls = self.pulls.column(axis);
-        responsibilities.iter().zip(pulls.iter()).fold(Lanes::ZERO, |sum, (&r, &pull)| sum + r * pull)
+    fn mean_pull<S: Simd>(&self, simd: S, axis: usize, responsibilities: &[Lanes<S>]) -> Lanes<S> {
+        let mut mean = Lanes::splat(simd, 0.0);
+        for (&r, &pull) in responsibilities.iter().zip(self.pulls.column(axis).iter()) {
+            mean += r * pull;
+        }
+        mean
     }
 
     /// Writes the score in the further directions behind the `dim` others.
     #[inline(always)]
-    fn store_pulls(&self, responsibilities: &[Lanes], dim: usize, start: usize, outputs: &mut Outputs<'_>) {
+    fn store_pulls<S: Simd>(
+        &self,
+        simd: S,
+        responsibilities: &[Lanes<S>],
+        dim: usize,
+        start: usize,
+        outputs: &mut Outputs<'_>,
+    ) {
         if let Some(score) = &mut outputs.score {
             for axis in 0..self.pulls.ncols() {
-                let mean = self.mean_pull(axis, responsibilities);
+                let mean = self.mean_pull(simd, axis, responsibilities);
                 mean.store(score.column_mut(dim + axis).as_mut_slice(), start);
             }
         }
     }
 
     /// Σ rⱼ |pullⱼ − mean|².
-    fn pull_spread(&self, responsibilities: &[Lanes]) -> Lanes {
-        let mut spread = Lanes::ZERO;
+    fn pull_spread<S: Simd>(&self, simd: S, responsibilities: &[Lanes<S>]) -> Lanes<S> {
+        let mut spread = Lanes::splat(simd, 0.0);
         for (axis, pulls) in self.pulls.column_iter().enumerate() {
-            let mean = self.mean_pull(axis, responsibilities);
+            let mean = self.mean_pull(simd, axis, responsibilities);
             for (&r, &pull) in responsibilities.iter().zip(pulls.iter()) {
                 let deviation = mean - pull;
                 spread += r * (deviation * deviation);
@@ -148,6 +177,6 @@ impl Factors {
 
 /// A squared deviation, finite: where it overflows its responsibility is zero.
 #[inline(always)]
-fn bounded(square: Lanes) -> Lanes {
-    square.min(Lanes::splat(f64::MAX))
+fn bounded<S: Simd>(square: Lanes<S>) -> Lanes<S> {
+    square.min(f64::MAX)
 }
