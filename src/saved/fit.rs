@@ -4,23 +4,27 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use super::check::require;
-use super::header::Header;
+use super::header::{Format, Saved, Version};
 use super::learner::SavedLearner;
 use super::sums::SavedSums;
 use crate::error::Result;
 use crate::learner::{Fit, MOST_ROWS};
 
-const FORMAT: &str = "gmix-diffusion fit";
-
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SavedFit {
-    header: Header,
+    format: Format<SavedFit>,
+    version: Version<SavedFit>,
     learner: SavedLearner,
     seed: u64,
     n_rows: u64,
     /// One a pass.
     absorbed: Vec<SavedSums>,
+}
+
+impl Saved for SavedFit {
+    const FORMAT: &'static str = "gmix-diffusion fit";
+    const VERSION: u32 = 1;
 }
 
 impl SavedFit {
@@ -30,7 +34,8 @@ impl SavedFit {
             "a fit that learns its levels one after the other cannot be saved once it has learned one",
         )?;
         Ok(Self {
-            header: Header::new(FORMAT),
+            format: Format::default(),
+            version: Version::default(),
             learner: SavedLearner::of(&fit.learner)?,
             seed: fit.seed,
             n_rows: fit.report().n_rows,
@@ -39,7 +44,6 @@ impl SavedFit {
     }
 
     fn load(self) -> Result<Fit> {
-        self.header.check(FORMAT)?;
         require(self.n_rows <= MOST_ROWS, format_args!("{} rows are too many", self.n_rows))?;
         let absorbed: Result<Vec<_>> = self.absorbed.into_iter().map(|sums| sums.load(self.seed)).collect();
         Fit::resume(self.learner.load()?, self.seed, self.n_rows, absorbed?)

@@ -1,4 +1,5 @@
-//! Saved models, fits, passes and sums: data-transfer structs with a format version, checked before they become what they were.
+//! Saved models, fits, passes and sums: data-transfer structs with a format version, checked before they become
+//! what they were.
 //!
 //! nalgebra's own serialisation is not used: it takes a matrix's shape on trust.
 

@@ -9,7 +9,7 @@ use super::check::{
     COVARIANCE, LENGTH, POSITIVE, invalid, orthonormal, positive_semidefinite, require, within,
     zero_or_positive,
 };
-use super::header::{Format, Version};
+use super::header::{Format, Saved, Version};
 use super::level::{SavedLevel, load_levels};
 use super::matrix::SavedMatrix;
 use super::partition::SavedPartition;
@@ -33,8 +33,8 @@ const SHIFT: RangeInclusive<f64> = -1e300..=1e300;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SavedModel {
-    format: Format,
-    version: Version,
+    format: Format<SavedModel>,
+    version: Version<SavedModel>,
     units: SavedUnits,
     subspace: SavedSubspace,
     /// q × q.
@@ -73,6 +73,11 @@ pub(super) struct SavedSubspace {
     axes: SavedMatrix,
 }
 
+impl Saved for SavedModel {
+    const FORMAT: &'static str = "gmix-diffusion model";
+    const VERSION: u32 = 1;
+}
+
 impl SavedModel {
     /// # Errors
     /// [`Error::InvalidSavedModel`](crate::Error::InvalidSavedModel) for a part that is a user's own.
@@ -88,8 +93,8 @@ impl SavedModel {
         let partitions: Result<_> =
             partitions.iter().map(|partition| SavedPartition::of(partition.as_ref())).collect();
         Ok(Self {
-            format: Format,
-            version: Version,
+            format: Format::default(),
+            version: Version::default(),
             units: units.into(),
             subspace: score.subspace().into(),
             covariance: (&score.covariance).into(),

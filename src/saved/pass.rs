@@ -8,7 +8,7 @@ use super::check::{
     COVARIANCE, LENGTH, POSITIVE, POSITIVE_VARIANCE, positive_semidefinite, require, shares, within,
     zero_or_positive,
 };
-use super::header::Header;
+use super::header::{Format, Saved, Version};
 use super::level::SavedLevel;
 use super::matrix::SavedMatrix;
 use super::model::{SavedSubspace, SavedUnits, index_in, partition};
@@ -20,7 +20,6 @@ use crate::process::NoiseLevel;
 use crate::regression::{HermiteBasis, LevelBasis, RegressionTarget, SmoothingBasis};
 use crate::score::CellMixture;
 
-const FORMAT: &str = "gmix-diffusion pass";
 /// Features of a level at most: their Gram matrix has the square of it.
 const MOST_FEATURES: usize = 1 << 12;
 const MOST_DEGREE: usize = 64;
@@ -31,7 +30,8 @@ const MOST_SUMS: usize = 1 << 28;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SavedPass {
-    header: Header,
+    format: Format<SavedPass>,
+    version: Version<SavedPass>,
     number: usize,
     seed: u64,
     task: SavedTask,
@@ -94,10 +94,16 @@ struct SavedBasis {
     degree: usize,
 }
 
+impl Saved for SavedPass {
+    const FORMAT: &'static str = "gmix-diffusion pass";
+    const VERSION: u32 = 1;
+}
+
 impl SavedPass {
     fn of(pass: &Pass) -> Result<Self> {
         Ok(Self {
-            header: Header::new(FORMAT),
+            format: Format::default(),
+            version: Version::default(),
             number: pass.number,
             seed: pass.seed,
             task: SavedTask::of(&pass.task)?,
@@ -105,7 +111,6 @@ impl SavedPass {
     }
 
     fn load(self) -> Result<Pass> {
-        self.header.check(FORMAT)?;
         let task = self.task.load()?;
         require((self.number == 0) == matches!(task, Task::Moments), "the first pass sums moments")?;
         Ok(Pass { number: self.number, seed: self.seed, task })

@@ -1,19 +1,18 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::check::{invalid, require, within};
-use super::header::Header;
+use super::header::{Format, Saved, Version};
 use super::matrix::SavedMatrix;
 use super::sums::SavedSums;
 use crate::error::{Error, Result};
 use crate::learner::{Block, CHUNK, ChunkSums, MOST_ROWS, Origin, Statistics, Sums};
 
-const FORMAT: &str = "gmix-diffusion sums";
-
 /// Sums of some of the rows in one pass.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SavedStatistics {
-    header: Header,
+    format: Format<SavedStatistics>,
+    version: Version<SavedStatistics>,
     /// `None` while nothing is summed.
     origin: Option<SavedOrigin>,
     nodes: Vec<SavedNode>,
@@ -60,7 +59,8 @@ impl From<&Statistics> for SavedStatistics {
             weights: block.weights.clone(),
         });
         Self {
-            header: Header::new(FORMAT),
+            format: Format::default(),
+            version: Version::default(),
             origin: statistics.origin().map(|Origin { seed, pass }| SavedOrigin { seed, pass }),
             nodes: nodes.collect(),
             pending: pending.collect(),
@@ -68,9 +68,13 @@ impl From<&Statistics> for SavedStatistics {
     }
 }
 
+impl Saved for SavedStatistics {
+    const FORMAT: &'static str = "gmix-diffusion sums";
+    const VERSION: u32 = 1;
+}
+
 impl SavedStatistics {
     fn load(self) -> Result<Statistics> {
-        self.header.check(FORMAT)?;
         let Some(SavedOrigin { seed, pass }) = self.origin else {
             require(self.nodes.is_empty() && self.pending.is_empty(), "sums without their pass")?;
             return Ok(Statistics::default());
