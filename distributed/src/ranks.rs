@@ -189,7 +189,7 @@ mod tests {
                 let mut end = 0;
                 for rank in 0..size {
                     let range = rows_of(rank, size, n_rows);
-                    assert!(range.start == end && (range.end % CHUNK == 0 || range.end == n_rows));
+                    assert!(range.start == end && (range.end.is_multiple_of(CHUNK) || range.end == n_rows));
                     end = range.end;
                 }
                 assert_eq!(end, n_rows);
