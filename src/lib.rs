@@ -130,7 +130,7 @@
 //! | feature | default | gives |
 //! |---|---|---|
 //! | `rayon` | yes | several threads; no result depends on it |
-//! | `serde` | no | saved and loaded models |
+//! | `serde` | no | saved and loaded models; fits, passes and sums as bytes |
 //!
 //! [`reference`]: mod@reference
 //! [`Sphere`]: reference::Sphere

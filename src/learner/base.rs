@@ -10,7 +10,7 @@ use crate::partition::{
     CrossFittedMixture, FoldedSample, GaussianCells, MixtureParameters, Partition, TriedCells, average,
 };
 use crate::process::NoiseLevel;
-use crate::score::{CellMixture, Embedding, GaussianMixture, centres_into};
+use crate::score::{CellMixture, Embedding, GaussianMixture};
 
 /// The mixture that a partitioner found in one go: the cells' own score at every level.
 #[derive(Debug, Clone)]
@@ -18,7 +18,7 @@ pub(crate) struct Base {
     /// The average of the folds' densities, in all working coordinates.
     pub(crate) mixture: CellMixture,
     /// In active coordinates, each fold's mixture, fitted to the rows outside it.
-    folds: Vec<CellMixture>,
+    pub(super) folds: Vec<CellMixture>,
     /// The cells of the fit to all rows, in active coordinates.
     pub(crate) cells: Arc<dyn Partition>,
     /// Every number of cells that was tried.
@@ -77,19 +77,6 @@ impl Base {
     pub(crate) fn radial_shape(&self) -> Option<f64> {
         let shape = self.mixture.shape;
         (!shape.is_gaussian()).then_some(shape.beta)
-    }
-
-    /// Û of the mixture that was fitted without `fold`, at points in active coordinates (n × m).
-    pub(crate) fn held_out_centre(
-        &self,
-        fold: usize,
-        component_std: f64,
-        level: NoiseLevel,
-        points: &DMatrix<f64>,
-    ) -> Result<DMatrix<f64>> {
-        let mut centres = DMatrix::zeros(points.nrows(), points.ncols());
-        centres_into(&self.folds[fold], component_std, level, points, &mut centres)?;
-        Ok(centres)
     }
 }
 

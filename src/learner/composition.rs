@@ -199,14 +199,21 @@ impl DiffusionLearner {
     /// # Errors
     /// [`Error::InvalidSetting`] for settings that make no sense.
     pub fn start<R: Rng + ?Sized>(&self, rng: &mut R) -> Result<Fit> {
+        self.validate()?;
+        Ok(Fit::new(self.clone(), rng.random()))
+    }
+
+    /// # Errors
+    /// [`Error::InvalidSetting`] for settings that make no sense whatever the rows.
+    pub(crate) fn validate(&self) -> Result<()> {
         self.regression.validate()?;
-        if let Some(value) = self.component_std.filter(|std| !(*std > 0.0 && std.is_finite())) {
-            return Err(Error::InvalidSetting {
+        match self.component_std {
+            Some(value) if !(value > 0.0 && value.is_finite()) => Err(Error::InvalidSetting {
                 name: "component std",
                 value,
                 requirement: "positive and finite",
-            });
+            }),
+            _ => Ok(()),
         }
-        Ok(Fit::new(self.clone(), rng.random()))
     }
 }

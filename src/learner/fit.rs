@@ -8,6 +8,7 @@ use super::induction::Induction;
 use super::model::DiffusionModel;
 use super::moments::Moments;
 use super::pass::{Pass, RegressionTask, Task};
+use super::pass_frame::PassFrame;
 use super::refinement::{Next, Refinement};
 use super::report::{FitReport, LevelReport};
 use super::statistics::{Statistics, Sums};
@@ -44,13 +45,20 @@ const DROWNED: f64 = 1e10;
 /// assert_eq!(model.report().n_rows, 300);
 /// # Ok::<(), gmix_diffusion::Error>(())
 /// ```
+/// With the feature `serde` a fit can be saved between two passes and goes on to the same bits on the same kind
+/// of processor; passes and sums travel as bytes. Levels that are learned one after the other, with cells of
+/// their own, cannot be saved.
 #[derive(Debug, Clone)]
 pub struct Fit {
-    learner: DiffusionLearner,
-    seed: u64,
+    pub(crate) learner: DiffusionLearner,
+    pub(crate) seed: u64,
     next: Option<Pass>,
     state: State,
     report: FitReport,
+    /// The sums of the passes absorbed, of which all else follows; without those of levels that are learned
+    /// one after the other, which can be large.
+    #[cfg(feature = "serde")]
+    pub(crate) absorbed: Vec<Arc<Sums>>,
 }
 
 /// What is known so far.
@@ -68,6 +76,11 @@ enum State {
     Done(Arc<Geometry>, NoiseLevels, Scores),
 }
 
+/// What the next pass has to know of the geometry.
+fn frame(geometry: &Geometry) -> Arc<PassFrame> {
+    Arc::new(geometry.into())
+}
+
 /// The scores of all levels and the cells that name the parts of the law.
 #[derive(Debug, Clone)]
 struct Scores {
@@ -79,7 +92,34 @@ impl Fit {
     pub(crate) fn new(learner: DiffusionLearner, seed: u64) -> Self {
         let report = FitReport::default();
         let first = Pass { number: 0, seed, task: Task::Moments };
-        Self { learner, seed, next: Some(first), state: State::Start, report }
+        Self {
+            learner,
+            seed,
+            next: Some(first),
+            state: State::Start,
+            report,
+            #[cfg(feature = "serde")]
+            absorbed: Vec::new(),
+        }
+    }
+
+    /// A fit that has absorbed these sums of its first passes over `n_rows` rows.
+    #[cfg(feature = "serde")]
+    pub(crate) fn resume(
+        learner: DiffusionLearner,
+        seed: u64,
+        n_rows: u64,
+        absorbed: Vec<Sums>,
+    ) -> Result<Self> {
+        let mut fit = Self::new(learner, seed);
+        for sums in absorbed {
+            let Some(pass) = fit.next_pass() else {
+                return Err(Error::ForeignStatistics { pass: fit.report.passes, foreign: fit.report.passes });
+            };
+            pass.check_shape(&sums)?;
+            fit.advance(&pass, sums, n_rows)?;
+        }
+        Ok(fit)
     }
 
     /// The pass to run next over all rows; `None` when the fit is complete.
@@ -102,6 +142,7 @@ impl Fit {
         if let Some(origin) = sums.origin() {
             pass.origin().check(origin)?;
         }
+        sums.sums().try_for_each(|part| pass.check_shape(part))?;
         let expected = (pass.number > 0).then_some(self.report.n_rows);
         let (total, n_rows) = sums.total(expected, &pass)?;
         let done = self.report.levels.len();
@@ -116,6 +157,10 @@ impl Fit {
         self.report.passes = pass.number + 1;
         self.report.n_rows = n_rows;
         let state = std::mem::replace(&mut self.state, State::Start);
+        #[cfg(feature = "serde")]
+        if !matches!((&state, &total), (State::Induction(..), Sums::Regression(_))) {
+            self.absorbed.push(Arc::new(total.clone()));
+        }
         match (state, total, &pass.task) {
             (State::Start, Sums::Moments(moments), _) => self.begin(&moments),
             (State::Refinement(geometry, refinement), Sums::Cells(sums), _) => {
@@ -167,7 +212,7 @@ impl Fit {
                 let levels = self.choose_levels(&geometry)?;
                 let induction =
                     Induction::new(self.learner.clone(), self.seed, geometry.clone(), levels.clone());
-                self.set_next(Task::Smoothing(geometry.clone(), induction.smoothing()));
+                self.set_next(Task::Smoothing(frame(&geometry), induction.smoothing()));
                 self.state = State::Induction(geometry, levels, Box::new(induction));
                 Ok(())
             }
@@ -191,7 +236,7 @@ impl Fit {
                 if tasks.is_empty() {
                     return self.correct(geometry, levels, &[], Vec::new());
                 }
-                self.set_next(Task::Regression(geometry.clone(), tasks));
+                self.set_next(Task::Regression(frame(&geometry), tasks));
                 self.state = State::Correction(geometry, levels);
             }
         }
@@ -230,7 +275,7 @@ impl Fit {
         mut induction: Box<Induction>,
     ) -> Result<()> {
         if let Some(task) = induction.descend(&mut self.report.levels)? {
-            self.set_next(Task::Regression(geometry.clone(), vec![task]));
+            self.set_next(Task::Regression(frame(&geometry), vec![task]));
             self.state = State::Induction(geometry, levels, induction);
             return Ok(());
         }

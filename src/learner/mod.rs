@@ -15,6 +15,7 @@ mod model;
 mod moments;
 mod observer;
 mod pass;
+mod pass_frame;
 mod refinement;
 mod report;
 mod rows;
@@ -26,6 +27,21 @@ mod streams;
 mod units;
 mod warning;
 mod within_cells;
+
+#[cfg(feature = "serde")]
+pub(crate) use moments::{Moments, SUBSAMPLE, SampledRow};
+#[cfg(feature = "serde")]
+pub(crate) use pass::{MOST_ROWS, RegressionTask, Task};
+#[cfg(feature = "serde")]
+pub(crate) use pass_frame::PassFrame;
+#[cfg(feature = "serde")]
+pub(crate) use refinement::Likelihoods;
+#[cfg(feature = "serde")]
+pub(crate) use rows::Block;
+#[cfg(feature = "serde")]
+pub(crate) use statistics::{CHUNK, ChunkSums, Origin, Sums};
+#[cfg(feature = "serde")]
+pub(crate) use streams::{FOLDS, FoldRule};
 
 pub use composition::DiffusionLearner;
 pub use fit::Fit;

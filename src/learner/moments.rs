@@ -8,7 +8,7 @@ use super::units::Units;
 use crate::partition::{FoldedSample, IsotropicRest};
 
 /// Rows kept in memory for finding warm starts, at most.
-const SUBSAMPLE: usize = 10_000;
+pub(crate) const SUBSAMPLE: usize = 10_000;
 /// Purpose of the hash that draws the subsample.
 const SUBSAMPLE_STREAM: u64 = 1;
 
@@ -25,15 +25,26 @@ pub(crate) struct Moments {
     pub(crate) scatter: DMatrix<f64>,
     /// The rows of lowest hash, by rising hash: a uniform sample that does not depend on the order
     /// in which chunks are merged.
-    sample: Vec<SampledRow>,
+    pub(crate) sample: Vec<SampledRow>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-struct SampledRow {
+pub(crate) struct SampledRow {
     hash: u64,
-    index: u64,
-    weight: f64,
-    values: Vec<f64>,
+    pub(crate) index: u64,
+    pub(crate) weight: f64,
+    pub(crate) values: Vec<f64>,
+}
+
+impl SampledRow {
+    pub(crate) fn new(seed: u64, index: u64, weight: f64, values: Vec<f64>) -> Self {
+        Self { hash: hash(seed, SUBSAMPLE_STREAM, index), index, weight, values }
+    }
+
+    /// By rising hash.
+    pub(crate) fn sort(rows: &mut [Self]) {
+        rows.sort_by_key(|row| row.hash);
+    }
 }
 
 impl Moments {
@@ -55,14 +66,12 @@ impl Moments {
         let weighted = DMatrix::from_fn(dim, n, |j, i| centred[(i, j)] * block.weights[i]);
         let mut sample: Vec<SampledRow> = (0..n)
             .filter(|&i| block.weights[i] > 0.0)
-            .map(|i| SampledRow {
-                hash: hash(seed, SUBSAMPLE_STREAM, first_row + i as u64),
-                index: first_row + i as u64,
-                weight: block.weights[i],
-                values: block.rows.row(i).iter().copied().collect(),
+            .map(|i| {
+                let values = block.rows.row(i).iter().copied().collect();
+                SampledRow::new(seed, first_row + i as u64, block.weights[i], values)
             })
             .collect();
-        sample.sort_by_key(|row| row.hash);
+        SampledRow::sort(&mut sample);
         Self { rows: sample.len() as u64, weight, mean, scatter: weighted * centred, sample }
     }
 
@@ -78,7 +87,7 @@ impl Moments {
         self.weight = weight;
         self.rows += other.rows;
         self.sample.extend(other.sample);
-        self.sample.sort_by_key(|row| row.hash);
+        SampledRow::sort(&mut self.sample);
         self.sample.truncate(SUBSAMPLE);
     }
 

@@ -3,11 +3,11 @@ use std::sync::Arc;
 use nalgebra::{DMatrix, DVector};
 use rand_distr::{Distribution, StandardNormal};
 
-use super::geometry::Geometry;
 use super::moments::Moments;
+use super::pass_frame::PassFrame;
 use super::refinement::Likelihoods;
 use super::rows::{Block, Rows};
-use super::statistics::{CHUNK, ChunkSums, Origin, Statistics, Sums};
+use super::statistics::{CHUNK, ChunkSums, Origin, Statistics, Sums, SumsShape};
 use super::streams::{FOLDS, stream};
 use crate::error::{Error, Result};
 use crate::partition::{CellSums, CrossFit, WeightedRows, judging_log_density};
@@ -19,7 +19,7 @@ use crate::regression::{
 /// Purpose of the streams of noise, one a level.
 const NOISE_STREAM: u64 = 1 << 32;
 /// Indices of rows are below this, so that sums of them cannot overflow.
-const MOST_ROWS: u64 = 1 << 60;
+pub(crate) const MOST_ROWS: u64 = 1 << 60;
 /// Noised rows evaluated together, so that a block's features stay in the cache.
 const BLOCK: usize = 128;
 
@@ -38,10 +38,10 @@ pub struct Pass {
 #[derive(Debug, Clone)]
 pub(crate) enum Task {
     Moments,
-    ExpectationMaximisation(Arc<Geometry>, Vec<CrossFit>),
-    Likelihoods(Arc<Geometry>, Vec<CrossFit>),
-    Smoothing(Arc<Geometry>, Arc<SmoothingBasis>),
-    Regression(Arc<Geometry>, Vec<RegressionTask>),
+    ExpectationMaximisation(Arc<PassFrame>, Vec<CrossFit>),
+    Likelihoods(Arc<PassFrame>, Vec<CrossFit>),
+    Smoothing(Arc<PassFrame>, Arc<SmoothingBasis>),
+    Regression(Arc<PassFrame>, Vec<RegressionTask>),
 }
 
 /// Normal equations of one noise level for all candidate partitions, on the same noise.
@@ -107,6 +107,7 @@ impl Pass {
         for origin in [sums.origin(), other.origin()].into_iter().flatten() {
             self.origin().check(origin)?;
         }
+        other.sums().try_for_each(|part| self.check_shape(part))?;
         sums.merge(other, self)
     }
 
@@ -114,13 +115,25 @@ impl Pass {
         Origin { seed: self.seed, pass: self.number }
     }
 
+    /// Are these sums of the kind and the shapes that this pass makes? Sums that were read may be others.
+    ///
+    /// # Errors
+    /// [`Error::ForeignFit`] when they are not.
+    pub(super) fn check_shape(&self, sums: &Sums) -> Result<()> {
+        let fits = match &self.task {
+            Task::Moments => matches!(sums, Sums::Moments(_)),
+            task => task.shape() == sums.shape(),
+        };
+        if fits { Ok(()) } else { Err(Error::ForeignFit { pass: self.number }) }
+    }
+
     fn check_dim(&self, dim: usize) -> Result<()> {
         let expected = match &self.task {
             Task::Moments => dim,
-            Task::ExpectationMaximisation(geometry, _)
-            | Task::Likelihoods(geometry, _)
-            | Task::Smoothing(geometry, _)
-            | Task::Regression(geometry, _) => geometry.units.dim(),
+            Task::ExpectationMaximisation(frame, _)
+            | Task::Likelihoods(frame, _)
+            | Task::Smoothing(frame, _)
+            | Task::Regression(frame, _) => frame.units.dim(),
         };
         match dim {
             0 => Err(Error::NoColumns),
@@ -157,14 +170,35 @@ pub(super) fn threads() -> usize {
     1
 }
 
+impl Task {
+    /// What [`Sums::shape`] is of the sums of this task; the number of columns of the first is open.
+    fn shape(&self) -> SumsShape {
+        match self {
+            Self::Moments => SumsShape::Moments,
+            Self::ExpectationMaximisation(_, candidates) => {
+                let of = |candidate: &CrossFit| candidate.folds.iter().map(CellSums::shape_for).collect();
+                SumsShape::Cells(candidates.iter().map(of).collect())
+            }
+            Self::Likelihoods(_, candidates) => SumsShape::Likelihoods(candidates.len()),
+            Self::Smoothing(_, basis) => SumsShape::Smoothing(vec![basis.empty().0.len(); FOLDS]),
+            Self::Regression(frame, tasks) => {
+                let bases = tasks.iter().flat_map(|task| &task.candidates);
+                SumsShape::Regression(
+                    bases.map(|basis| vec![(basis.len(), frame.active_dim()); FOLDS]).collect(),
+                )
+            }
+        }
+    }
+}
+
 impl ChunkSums for Pass {
     fn sums(&self, chunk: u64, block: &Block) -> Result<Sums> {
         let first_row = chunk * CHUNK;
         block.check_finite(first_row)?;
         match &self.task {
             Task::Moments => Ok(Sums::Moments(Moments::of_block(self.seed, first_row, block))),
-            Task::ExpectationMaximisation(geometry, candidates) => {
-                let folds = self.active_folds(geometry, first_row, block);
+            Task::ExpectationMaximisation(frame, candidates) => {
+                let folds = frame.active_folds(self.seed, first_row, block);
                 let complements = complements(&folds);
                 let of = |candidate: &CrossFit| {
                     let parts = candidate.folds.iter().zip(&complements);
@@ -172,48 +206,27 @@ impl ChunkSums for Pass {
                 };
                 Ok(Sums::Cells(candidates.iter().map(of).collect()))
             }
-            Task::Likelihoods(geometry, candidates) => {
-                let folds = self.active_folds(geometry, first_row, block);
+            Task::Likelihoods(frame, candidates) => {
+                let folds = frame.active_folds(self.seed, first_row, block);
                 Ok(Sums::Likelihoods(held_out_likelihoods(&folds, candidates)))
             }
-            Task::Smoothing(geometry, basis) => {
-                let folds = self.active_folds(geometry, first_row, block);
+            Task::Smoothing(frame, basis) => {
+                let folds = frame.active_folds(self.seed, first_row, block);
                 Ok(Sums::Smoothing(folds.iter().map(|fold| smoothing_sums(basis, fold)).collect()))
             }
-            Task::Regression(geometry, tasks) => {
-                let folds = self.active_folds(geometry, first_row, block);
+            Task::Regression(frame, tasks) => {
+                let folds = frame.active_folds(self.seed, first_row, block);
                 let mut sums = Vec::new();
                 for task in tasks {
                     let stream = NOISE_STREAM + task.index as u64;
                     let noise = task.noise_draws(self.seed, stream, chunk, &folds);
                     for basis in &task.candidates {
-                        sums.push(task.sums(basis, geometry, &folds, &noise)?);
+                        sums.push(task.sums(basis, frame, &folds, &noise)?);
                     }
                 }
                 Ok(Sums::Regression(sums))
             }
         }
-    }
-}
-
-impl Pass {
-    /// The rows of a chunk in active coordinates, one block a fold; folds are drawn by row index.
-    fn active_folds(&self, geometry: &Geometry, first_row: u64, block: &Block) -> Vec<Block> {
-        let working = geometry.units.to_working(&block.rows);
-        let active = geometry.subspace.project(&working);
-        let fold = |i: &usize| {
-            let values = working.row(*i);
-            geometry.fold_rule.fold(self.seed, first_row + *i as u64, values.iter().copied())
-        };
-        (0..FOLDS)
-            .map(|wanted| {
-                let members: Vec<usize> = (0..active.nrows()).filter(|i| fold(i) == wanted).collect();
-                Block {
-                    rows: active.select_rows(&members),
-                    weights: members.iter().map(|&i| block.weights[i]).collect(),
-                }
-            })
-            .collect()
     }
 }
 
@@ -295,14 +308,14 @@ impl RegressionTask {
     fn sums(
         &self,
         basis: &LevelBasis,
-        geometry: &Geometry,
+        frame: &PassFrame,
         folds: &[Block],
         noise: &[Vec<DMatrix<f64>>],
     ) -> Result<Vec<NormalEquations>> {
-        let (noise_std, component_std) = (self.level.noise(), geometry.component_std);
+        let (noise_std, component_std) = (self.level.noise(), frame.component_std);
         let mut sums = Vec::with_capacity(folds.len());
         for (index, (fold, draws)) in folds.iter().zip(noise).enumerate() {
-            let mut equations = NormalEquations::zeros(basis.len(), geometry.active_dim());
+            let mut equations = NormalEquations::zeros(basis.len(), frame.active_dim());
             for z in draws {
                 for start in (0..fold.rows.nrows()).step_by(BLOCK) {
                     let size = BLOCK.min(fold.rows.nrows() - start);
@@ -310,12 +323,7 @@ impl RegressionTask {
                     let weights = &fold.weights[start..start + size];
                     for sign in [noise_std, -noise_std] {
                         let noised = &clean + z.rows(start, size) * sign;
-                        let known = match &geometry.base {
-                            Some(base) => {
-                                Some(base.held_out_centre(index, component_std, self.level, &noised)?)
-                            }
-                            None => None,
-                        };
+                        let known = frame.held_out_centre(index, self.level, &noised)?;
                         let block =
                             NoisedBlock { noised: &noised, clean: &clean, known: known.as_ref(), weights };
                         basis.accumulate(&block, self.target, component_std, noise_std, &mut equations)?;

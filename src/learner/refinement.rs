@@ -31,13 +31,13 @@ pub(super) struct Refinement {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Likelihoods {
     /// Number of rows.
-    rows: f64,
+    pub(crate) rows: f64,
     /// Σ w.
-    weight: f64,
+    pub(crate) weight: f64,
     /// Σ w h, one a candidate.
-    sums: DVector<f64>,
+    pub(crate) sums: DVector<f64>,
     /// Σ w² h hᵀ.
-    products: DMatrix<f64>,
+    pub(crate) products: DMatrix<f64>,
 }
 
 impl Likelihoods {
@@ -91,17 +91,18 @@ impl Refinement {
         self
     }
 
-    pub(super) fn next(self, geometry: &Arc<Geometry>) -> Next {
+    pub(super) fn next(self, geometry: &Geometry) -> Next {
+        let frame = Arc::new(geometry.into());
         let task = if self.steps < STEPS {
-            Task::ExpectationMaximisation(geometry.clone(), self.group.clone())
+            Task::ExpectationMaximisation(frame, self.group.clone())
         } else {
-            Task::Likelihoods(geometry.clone(), self.group.clone())
+            Task::Likelihoods(frame, self.group.clone())
         };
         Next::Pass(self, task)
     }
 
     /// The M-step of every fold of every candidate.
-    pub(super) fn absorb_cells(mut self, sums: &[Vec<CellSums>], geometry: &Arc<Geometry>) -> Next {
+    pub(super) fn absorb_cells(mut self, sums: &[Vec<CellSums>], geometry: &Geometry) -> Next {
         let rest = geometry.subsample.rest;
         for (candidate, sums) in self.group.iter_mut().zip(sums) {
             for (mixture, sums) in candidate.folds.iter_mut().zip(sums) {
@@ -113,7 +114,7 @@ impl Refinement {
     }
 
     /// The fewest cells within reach of the best; a larger group where the largest is the best.
-    pub(super) fn absorb_likelihoods(mut self, judged: &Likelihoods, geometry: &Arc<Geometry>) -> Next {
+    pub(super) fn absorb_likelihoods(mut self, judged: &Likelihoods, geometry: &Geometry) -> Next {
         let candidates = 0..self.group.len();
         let top = candidates.clone().max_by(|&a, &b| judged.sums[a].total_cmp(&judged.sums[b])).unwrap_or(0);
         let is_within = |index: usize, reach: f64| {

@@ -29,7 +29,37 @@ pub(crate) enum Sums {
     Regression(Vec<Vec<NormalEquations>>),
 }
 
+/// Kind and sizes of sums, one entry a candidate and fold.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum SumsShape {
+    Moments,
+    Smoothing(Vec<usize>),
+    /// Cells and dimensions.
+    Cells(Vec<Vec<(usize, usize)>>),
+    /// Candidates.
+    Likelihoods(usize),
+    /// Features and dimensions.
+    Regression(Vec<Vec<(usize, usize)>>),
+}
+
 impl Sums {
+    pub(crate) fn shape(&self) -> SumsShape {
+        match self {
+            Self::Moments(_) => SumsShape::Moments,
+            Self::Smoothing(folds) => SumsShape::Smoothing(folds.iter().map(|fold| fold.0.len()).collect()),
+            Self::Cells(candidates) => {
+                let of = |folds: &Vec<CellSums>| folds.iter().map(CellSums::shape).collect();
+                SumsShape::Cells(candidates.iter().map(of).collect())
+            }
+            Self::Likelihoods(sums) => SumsShape::Likelihoods(sums.sums.len()),
+            Self::Regression(candidates) => {
+                let of =
+                    |folds: &Vec<NormalEquations>| folds.iter().map(|fold| fold.moment.shape()).collect();
+                SumsShape::Regression(candidates.iter().map(of).collect())
+            }
+        }
+    }
+
     /// Can `other` be added? Sums of one pass differ in the number of columns of the data at most.
     fn check_like(&self, other: &Self) -> Result<()> {
         match (self, other) {
@@ -93,9 +123,9 @@ pub struct Statistics {
     /// What these sums belong to; `None` while empty.
     origin: Option<Origin>,
     /// Sums of 2ʰ chunks, by first chunk and height h.
-    nodes: BTreeMap<(u64, u32), Sums>,
+    pub(crate) nodes: BTreeMap<(u64, u32), Sums>,
     /// Runs of rows of incomplete chunks, by index of the first row.
-    pending: BTreeMap<u64, Block>,
+    pub(crate) pending: BTreeMap<u64, Block>,
 }
 
 /// Computes the sums of one whole chunk, or of the last, shorter one.
@@ -113,6 +143,11 @@ impl Statistics {
         self.origin
     }
 
+    /// The sums of all pieces.
+    pub(crate) fn sums(&self) -> impl Iterator<Item = &Sums> {
+        self.nodes.values()
+    }
+
     fn pass(&self) -> usize {
         self.origin.map_or(0, |origin| origin.pass)
     }
@@ -122,7 +157,7 @@ impl Statistics {
         self.insert_node(chunk, 0, sums)
     }
 
-    fn insert_node(&mut self, first: u64, height: u32, sums: Sums) -> Result<()> {
+    pub(crate) fn insert_node(&mut self, first: u64, height: u32, sums: Sums) -> Result<()> {
         let (mut first, mut height, mut sums) = (first, height, sums);
         let rows = first * CHUNK..(first + (1 << height)) * CHUNK;
         if self.covers(first, 1 << height) || self.pending.range(rows.clone()).next().is_some() {

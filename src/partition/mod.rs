@@ -12,6 +12,8 @@ pub use gaussian::{
 pub use partitioner::{CentreEstimates, Partitioner, SingleCell};
 pub use voronoi::{VoronoiCells, VoronoiPartitioner};
 
+#[cfg(feature = "serde")]
+pub(crate) use gaussian::feature_count;
 pub(crate) use gaussian::{
     Annealing, CellSums, WeightedRows, average, judging_log_density, least_judging, log_joint_densities,
 };

@@ -29,8 +29,8 @@ use crate::error::{Error, Result};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LinearBeta {
-    n_steps: usize,
-    betas: Option<(f64, f64)>,
+    pub(crate) n_steps: usize,
+    pub(crate) betas: Option<(f64, f64)>,
 }
 
 impl LinearBeta {
@@ -103,8 +103,8 @@ impl NoiseSchedule for LinearBeta {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CosineBeta {
-    n_steps: usize,
-    offset: f64,
+    pub(crate) n_steps: usize,
+    pub(crate) offset: f64,
 }
 
 impl CosineBeta {

@@ -34,9 +34,9 @@ const LARGEST_RATIO: f64 = 0.999;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Geometric {
-    ratio: f64,
-    noisiest: Option<f64>,
-    quietest: Option<f64>,
+    pub(crate) ratio: f64,
+    pub(crate) noisiest: Option<f64>,
+    pub(crate) quietest: Option<f64>,
 }
 
 impl Geometric {

@@ -29,8 +29,8 @@ use crate::error::Result;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Karras {
-    rho: f64,
-    range: NoiseRange,
+    pub(crate) rho: f64,
+    pub(crate) range: NoiseRange,
 }
 
 impl Karras {

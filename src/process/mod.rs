@@ -14,6 +14,8 @@ pub use beta::{CosineBeta, LinearBeta};
 pub use geometric::Geometric;
 pub use karras::Karras;
 pub use level::{NoiseLevel, NoiseLevels};
+#[cfg(feature = "serde")]
+pub(crate) use noise_range::NoiseRange;
 pub use ornstein_uhlenbeck::OrnsteinUhlenbeck;
 pub(crate) use resample::{geometric_steps, quietest_with_bandwidth};
 pub use schedule::{DataScale, NoiseSchedule};

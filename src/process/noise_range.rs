@@ -6,10 +6,10 @@ use crate::error::Result;
 
 /// First and last noise s, by default those of the schedule, and the number of levels between and with them.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct NoiseRange {
-    pub(super) noisiest: Option<f64>,
-    pub(super) quietest: Option<f64>,
-    pub(super) n_levels: usize,
+pub(crate) struct NoiseRange {
+    pub(crate) noisiest: Option<f64>,
+    pub(crate) quietest: Option<f64>,
+    pub(crate) n_levels: usize,
 }
 
 impl NoiseRange {

@@ -37,8 +37,8 @@ use crate::error::{Error, Result};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OrnsteinUhlenbeck {
-    time: f64,
-    step: f64,
+    pub(crate) time: f64,
+    pub(crate) step: f64,
 }
 
 impl OrnsteinUhlenbeck {

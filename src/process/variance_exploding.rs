@@ -27,7 +27,7 @@ use crate::error::Result;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VarianceExploding {
-    range: NoiseRange,
+    pub(crate) range: NoiseRange,
 }
 
 impl VarianceExploding {

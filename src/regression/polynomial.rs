@@ -27,9 +27,9 @@ const HIGHEST_DEGREE: usize = 12;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct PolynomialRegression {
-    max_degree: Option<usize>,
-    ridge: Vec<f64>,
-    target: RegressionTarget,
+    pub(crate) max_degree: Option<usize>,
+    pub(crate) ridge: Vec<f64>,
+    pub(crate) target: RegressionTarget,
 }
 
 impl Default for PolynomialRegression {

@@ -16,7 +16,7 @@ const BUFFER: usize = 1 << 16;
 
 /// Σ w h_γ((x − c)/√λ) over rows, for |γ| up to twice the degree of the features.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct HermiteMoments(DVector<f64>);
+pub(crate) struct HermiteMoments(pub(crate) DVector<f64>);
 
 impl HermiteMoments {
     pub(crate) fn add(&mut self, other: &Self) {
@@ -27,9 +27,9 @@ impl HermiteMoments {
 /// The coordinates in which moments are taken, and how products of features expand in them.
 #[derive(Debug, Clone)]
 pub(crate) struct SmoothingBasis {
-    centre: DVector<f64>,
+    pub(crate) centre: DVector<f64>,
     /// λ, the variance of the rows along each axis.
-    variances: DVector<f64>,
+    pub(crate) variances: DVector<f64>,
     features: HermiteBasis,
     moments: HermiteBasis,
     /// (α, β, γ, coefficient) of h_α h_β = Σ coefficient · h_γ, for β ≤ α.
@@ -60,6 +60,12 @@ impl SmoothingBasis {
             .flat_map(|alpha| (0..dim).filter_map(|axis| moments.position(&raised(alpha, axis))))
             .collect();
         Self { centre, variances, features, moments, products, raised }
+    }
+
+    /// Degree of the features.
+    #[cfg(feature = "serde")]
+    pub(crate) fn degree(&self) -> usize {
+        self.features.degree()
     }
 
     pub(crate) fn empty(&self) -> HermiteMoments {

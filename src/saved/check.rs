@@ -10,6 +10,8 @@ use crate::error::{Error, Result};
 /// Working units make lengths of order one. Within these bounds no square, product or quotient in a
 /// formula overflows, so that whatever loads answers with finite numbers.
 pub(super) const LENGTH: RangeInclusive<f64> = -LARGEST..=LARGEST;
+/// Sums over rows.
+pub(super) const FINITE: RangeInclusive<f64> = -f64::MAX..=f64::MAX;
 /// Standard deviations, signals and noises, where they are not 0.
 pub(super) const POSITIVE: RangeInclusive<f64> = 1.0 / LARGEST..=LARGEST;
 /// Entries of a covariance.

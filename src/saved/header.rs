@@ -1,50 +1,66 @@
-//! What a saved model starts with, checked before the rest is read.
+//! What everything that is saved starts with, checked before the rest is read.
 
-use serde::{Deserialize, Serialize};
+use std::marker::PhantomData;
 
-use super::check::invalid;
-use crate::error::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-const FORMAT: &str = "gmix-diffusion model";
-/// Rises with every change that an older release could not read.
-const VERSION: u32 = 1;
+use super::check::{invalid, require};
 
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "&'static str")]
-pub(super) struct Format;
+/// What can be saved.
+pub(super) trait Saved {
+    const FORMAT: &'static str;
+    /// Rises with every change that an older release could not read.
+    const VERSION: u32;
+}
 
-impl From<Format> for &'static str {
-    fn from(_: Format) -> Self {
-        FORMAT
+/// The name of the format of `S`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Format<S>(PhantomData<S>);
+
+/// The version of the format of `S`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Version<S>(PhantomData<S>);
+
+impl<S> Default for Format<S> {
+    fn default() -> Self {
+        Self(PhantomData)
     }
 }
 
-impl TryFrom<String> for Format {
-    type Error = Error;
-
-    fn try_from(found: String) -> Result<Self, Error> {
-        if found == FORMAT { Ok(Self) } else { Err(invalid(format_args!("the format is not \"{FORMAT}\""))) }
+impl<S> Default for Version<S> {
+    fn default() -> Self {
+        Self(PhantomData)
     }
 }
 
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-#[serde(try_from = "u32", into = "u32")]
-pub(super) struct Version;
-
-impl From<Version> for u32 {
-    fn from(_: Version) -> Self {
-        VERSION
+impl<S: Saved> Serialize for Format<S> {
+    fn serialize<W: Serializer>(&self, serializer: W) -> Result<W::Ok, W::Error> {
+        S::FORMAT.serialize(serializer)
     }
 }
 
-impl TryFrom<u32> for Version {
-    type Error = Error;
+impl<S: Saved> Serialize for Version<S> {
+    fn serialize<W: Serializer>(&self, serializer: W) -> Result<W::Ok, W::Error> {
+        S::VERSION.serialize(serializer)
+    }
+}
 
-    fn try_from(found: u32) -> Result<Self, Error> {
-        if found == VERSION {
-            Ok(Self)
-        } else {
-            Err(invalid(format_args!("version {found} is not known to this release, which reads {VERSION}")))
+impl<'de, S: Saved> Deserialize<'de> for Format<S> {
+    fn deserialize<R: Deserializer<'de>>(deserializer: R) -> Result<Self, R::Error> {
+        let found = String::deserialize(deserializer)?;
+        require(found == S::FORMAT, format_args!("the format is not \"{}\"", S::FORMAT))
+            .map_err(de::Error::custom)?;
+        Ok(Self::default())
+    }
+}
+
+impl<'de, S: Saved> Deserialize<'de> for Version<S> {
+    fn deserialize<R: Deserializer<'de>>(deserializer: R) -> Result<Self, R::Error> {
+        let (found, known) = (u32::deserialize(deserializer)?, S::VERSION);
+        if found != known {
+            let what = format_args!("version {found} is not known to this release, which reads {known}");
+            return Err(de::Error::custom(invalid(what)));
         }
+        Ok(Self::default())
     }
 }

@@ -13,7 +13,7 @@ use crate::error::Result;
 pub(super) struct SavedMatrix {
     pub(super) rows: usize,
     pub(super) columns: usize,
-    values: Vec<f64>,
+    pub(super) values: Vec<f64>,
 }
 
 impl From<&DMatrix<f64>> for SavedMatrix {
@@ -23,6 +23,16 @@ impl From<&DMatrix<f64>> for SavedMatrix {
 }
 
 impl SavedMatrix {
+    /// The matrix, if it is one.
+    pub(super) fn load_any(self, what: impl Display) -> Result<DMatrix<f64>> {
+        let Self { rows, columns, values } = self;
+        require(
+            rows.checked_mul(columns) == Some(values.len()),
+            format_args!("{what}: {rows} × {columns} values do not fit a list of {}", values.len()),
+        )?;
+        Ok(DMatrix::from_vec(rows, columns, values))
+    }
+
     /// The matrix, if it has this shape and all its values are in `range`.
     pub(super) fn load(
         self,
@@ -36,11 +46,8 @@ impl SavedMatrix {
             found == (rows, columns),
             format_args!("{what}: expected {rows} × {columns}, found {} × {}", found.0, found.1),
         )?;
-        require(
-            rows.checked_mul(columns) == Some(self.values.len()),
-            format_args!("{what}: {rows} × {columns} values do not fit a list of {}", self.values.len()),
-        )?;
-        within(what, &self.values, range)?;
-        Ok(DMatrix::from_vec(rows, columns, self.values))
+        let matrix = self.load_any(&what)?;
+        within(what, matrix.as_slice(), range)?;
+        Ok(matrix)
     }
 }

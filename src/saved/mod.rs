@@ -1,18 +1,25 @@
-//! Saved models: data-transfer structs with a format version, checked before they become a model.
+//! Saved models, fits, passes and sums: data-transfer structs with a format version, checked before they become
+//! what they were.
 //!
 //! nalgebra's own serialisation is not used: it takes a matrix's shape on trust.
 
 mod base;
 mod check;
+mod fit;
 mod header;
+mod learner;
 mod level;
 mod matrix;
 mod model;
 mod part_name;
 mod partition;
+mod pass;
 mod report;
 mod sampler;
+mod schedule;
 mod score;
+mod statistics;
+mod sums;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 

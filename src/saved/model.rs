@@ -9,7 +9,7 @@ use super::check::{
     COVARIANCE, LENGTH, POSITIVE, invalid, orthonormal, positive_semidefinite, require, within,
     zero_or_positive,
 };
-use super::header::{Format, Version};
+use super::header::{Format, Saved, Version};
 use super::level::{SavedLevel, load_levels};
 use super::matrix::SavedMatrix;
 use super::partition::SavedPartition;
@@ -33,8 +33,8 @@ const SHIFT: RangeInclusive<f64> = -1e300..=1e300;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SavedModel {
-    format: Format,
-    version: Version,
+    format: Format<SavedModel>,
+    version: Version<SavedModel>,
     units: SavedUnits,
     subspace: SavedSubspace,
     /// q × q.
@@ -56,7 +56,7 @@ pub(super) struct SavedModel {
 /// Length d each.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SavedUnits {
+pub(super) struct SavedUnits {
     shift: Vec<f64>,
     scale: Vec<f64>,
     /// d × q, where the rows lie on an affine hull of q < d dimensions.
@@ -66,11 +66,16 @@ struct SavedUnits {
 /// The active directions.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SavedSubspace {
+pub(super) struct SavedSubspace {
     /// Length q.
     mean: Vec<f64>,
     /// q × m.
     axes: SavedMatrix,
+}
+
+impl Saved for SavedModel {
+    const FORMAT: &'static str = "gmix-diffusion model";
+    const VERSION: u32 = 1;
 }
 
 impl SavedModel {
@@ -88,17 +93,10 @@ impl SavedModel {
         let partitions: Result<_> =
             partitions.iter().map(|partition| SavedPartition::of(partition.as_ref())).collect();
         Ok(Self {
-            format: Format,
-            version: Version,
-            units: SavedUnits {
-                shift: units.shift().as_slice().to_vec(),
-                scale: units.scale().as_slice().to_vec(),
-                hull_axes: units.hull_axes().map(SavedMatrix::from),
-            },
-            subspace: SavedSubspace {
-                mean: score.subspace().mean.as_slice().to_vec(),
-                axes: (&score.subspace().axes).into(),
-            },
+            format: Format::default(),
+            version: Version::default(),
+            units: units.into(),
+            subspace: score.subspace().into(),
             covariance: (&score.covariance).into(),
             component_std: score.component_std(),
             levels: score.levels().iter().copied().map(SavedLevel::from).collect(),
@@ -167,8 +165,24 @@ impl SavedModel {
     }
 }
 
+impl From<&Units> for SavedUnits {
+    fn from(units: &Units) -> Self {
+        Self {
+            shift: units.shift().as_slice().to_vec(),
+            scale: units.scale().as_slice().to_vec(),
+            hull_axes: units.hull_axes().map(SavedMatrix::from),
+        }
+    }
+}
+
+impl From<&ActiveSubspace> for SavedSubspace {
+    fn from(subspace: &ActiveSubspace) -> Self {
+        Self { mean: subspace.mean.as_slice().to_vec(), axes: (&subspace.axes).into() }
+    }
+}
+
 impl SavedUnits {
-    fn load(self) -> Result<Units> {
+    pub(super) fn load(self) -> Result<Units> {
         require(!self.shift.is_empty(), "it has no columns")?;
         require(self.scale.len() == self.shift.len(), "units need a shift and a scale for each column")?;
         within("shift of the units", &self.shift, SHIFT)?;
@@ -193,7 +207,7 @@ impl SavedUnits {
 }
 
 impl SavedSubspace {
-    fn load(self, dim: usize) -> Result<ActiveSubspace> {
+    pub(super) fn load(self, dim: usize) -> Result<ActiveSubspace> {
         let active_dim = self.axes.columns;
         require(self.mean.len() == dim, format_args!("the mean of the rows needs {dim} values"))?;
         require(
@@ -208,14 +222,14 @@ impl SavedSubspace {
 }
 
 /// Where `partition` stands among those listed, at their end if it was not there.
-fn index_in(listed: &mut Vec<Arc<dyn Partition>>, partition: &Arc<dyn Partition>) -> usize {
+pub(super) fn index_in(listed: &mut Vec<Arc<dyn Partition>>, partition: &Arc<dyn Partition>) -> usize {
     listed.iter().position(|other| Arc::ptr_eq(other, partition)).unwrap_or_else(|| {
         listed.push(partition.clone());
         listed.len() - 1
     })
 }
 
-fn partition(partitions: &[Arc<dyn Partition>], index: usize) -> Result<Arc<dyn Partition>> {
+pub(super) fn partition(partitions: &[Arc<dyn Partition>], index: usize) -> Result<Arc<dyn Partition>> {
     partitions.get(index).cloned().ok_or_else(|| invalid(format_args!("there is no partition {index}")))
 }
 

@@ -62,7 +62,7 @@ impl CellMoments {
 }
 
 /// 1 + m + m(m+1)/2.
-pub(super) fn feature_count(dim: usize) -> usize {
+pub(crate) fn feature_count(dim: usize) -> usize {
     1 + dim + dim * (dim + 1) / 2
 }
 

@@ -82,13 +82,23 @@ pub(crate) fn log_joint_densities(data: &WeightedRows, mixture: &MixtureParamete
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct CellSums {
     /// k × q.
-    moments: DMatrix<f64>,
+    pub(crate) moments: DMatrix<f64>,
     /// Length k.
-    information: DVector<f64>,
-    dim: usize,
+    pub(crate) information: DVector<f64>,
+    pub(crate) dim: usize,
 }
 
 impl CellSums {
+    /// Cells and dimensions.
+    pub(crate) fn shape(&self) -> (usize, usize) {
+        (self.moments.nrows(), self.dim)
+    }
+
+    /// The [`shape`](Self::shape) of the sums for `mixture`.
+    pub(crate) fn shape_for(mixture: &MixtureParameters) -> (usize, usize) {
+        mixture.means.shape()
+    }
+
     pub(crate) fn add(&mut self, other: &Self) {
         self.moments += &other.moments;
         self.information += &other.information;

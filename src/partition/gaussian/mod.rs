@@ -20,6 +20,8 @@ pub use folded_sample::FoldedSample;
 pub use partitioner::GaussianPartitioner;
 
 pub(crate) use annealing::Annealing;
+#[cfg(feature = "serde")]
+pub(crate) use cell_moments::feature_count;
 pub(crate) use cells::check_masses;
 pub(crate) use cross_fit::average;
 pub(crate) use expectation_maximisation::{

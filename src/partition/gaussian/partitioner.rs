@@ -35,9 +35,9 @@ use crate::partition::partitioner::{CentreEstimates, Partitioner};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GaussianPartitioner {
-    pub(super) paths: usize,
-    pub(super) average_within: Option<f64>,
-    pub(super) cells: Option<usize>,
+    pub(crate) paths: usize,
+    pub(crate) average_within: Option<f64>,
+    pub(crate) cells: Option<usize>,
 }
 
 impl Default for GaussianPartitioner {

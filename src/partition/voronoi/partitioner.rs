@@ -41,8 +41,8 @@ const MOST_CELLS: usize = 64;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct VoronoiPartitioner {
-    soft: bool,
-    lightest_cell: f64,
+    pub(crate) soft: bool,
+    pub(crate) lightest_cell: f64,
 }
 
 impl Default for VoronoiPartitioner {
