@@ -169,24 +169,30 @@ fn choose(candidates: &mut [Candidate], folds: &mut Folds<'_>) -> usize {
     chosen
 }
 
-/// One cell less after the other, merged, while that stays within reach: numbers of cells that the way up
-/// has left out. Returns the index of the one chosen at last.
-fn count_down(candidates: &mut Vec<Candidate>, chosen: usize, folds: &mut Folds<'_>) -> usize {
-    loop {
-        let cells = candidates[chosen].mean_cells().round() as usize;
-        let tried = chosen.checked_sub(1).map_or(0.0, |below| candidates[below].mean_cells());
-        if cells <= COUNTED || cells as f64 - 1.0 <= tried {
-            return chosen;
-        }
-        let mut fewer = folds.merged(cells - 1, &candidates[chosen]);
+/// Halves the gap below the chosen number of cells, by merging, until there is none: numbers that the way up
+/// has left out. Returns the index of the fewest cells within reach.
+fn count_down(candidates: &mut Vec<Candidate>, mut chosen: usize, folds: &mut Folds<'_>) -> usize {
+    let mut enough = candidates[chosen].mean_cells().round() as usize;
+    if enough <= COUNTED {
+        return chosen;
+    }
+    let mut too_few =
+        chosen.checked_sub(1).map_or(0, |below| candidates[below].mean_cells().round() as usize);
+    while enough > too_few + 1 {
+        let middle = (too_few + enough) / 2;
+        let mut fewer = folds.merged(middle, &candidates[chosen]);
         folds.polish(&mut fewer);
         let (loss, std_error) = folds.paired(&candidates[best(candidates, folds)], &fewer);
         let within_reach = loss <= tolerance(&fewer) * std_error;
         candidates.insert(chosen, fewer);
-        if !within_reach {
-            return chosen + 1;
+        if within_reach {
+            enough = middle;
+        } else {
+            too_few = middle;
+            chosen += 1;
         }
     }
+    chosen
 }
 
 /// Larger candidates than the chosen one within `reach` standard errors of the best.
