@@ -6,7 +6,7 @@
 pub(crate) use gaussians::{Cell, FARTHEST, Gaussian, Gaussians, ManyAxes, load_rows};
 pub(crate) use lanes::{LANES, Lanes, Rows};
 pub(crate) use linear::linear_forms_into;
-pub(crate) use softmax::{exponentials_in_place, responsibilities_in_place, softmax};
+pub(crate) use softmax::{exponentials_in_place, responsibilities_above, responsibilities_in_place, softmax};
 
 /// Evaluates a call of an `#[inline(always)]` function that is generic over the generation S of processors,
 /// for this one.

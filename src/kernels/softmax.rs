@@ -6,9 +6,9 @@ use fearless_simd::prelude::*;
 
 use super::lanes::{LANES, Lanes, Rows};
 
-/// Responsibilities whose logarithm lies this far below the largest one's (10⁻⁷) are exactly zero, so that
+/// Responsibilities whose logarithm lies this far below the largest one's (10⁻¹²) are exactly zero, so that
 /// a far cell costs and contributes nothing.
-const LOG_NEGLIGIBLE: f64 = -16.0;
+const LOG_NEGLIGIBLE: f64 = -28.0;
 /// Below this exponentials are no normal numbers.
 const LOG_SMALLEST: f64 = -708.0;
 /// A log-weight that stands for zero and is still finite, so that differences of two are no NaN: far away,
@@ -59,11 +59,16 @@ fn exponentials<S: Simd>(simd: S, log_weights: &mut [f64], peaks: &[f64]) {
 /// Turns log-weights (n × k) into responsibilities: a softmax of each row, negligible ones zero.
 /// Returns the log-sum-exp of every row.
 pub(crate) fn responsibilities_in_place(log_weights: &mut DMatrix<f64>) -> Vec<f64> {
-    vectorised!(simd => responsibilities(simd, log_weights))
+    responsibilities_above(log_weights, LOG_NEGLIGIBLE)
+}
+
+/// As [`responsibilities_in_place`], with those below exp(`cut`) of the largest one zero.
+pub(crate) fn responsibilities_above(log_weights: &mut DMatrix<f64>, cut: f64) -> Vec<f64> {
+    vectorised!(simd => responsibilities(simd, log_weights, cut))
 }
 
 #[inline(always)]
-fn responsibilities<S: Simd>(simd: S, log_weights: &mut DMatrix<f64>) -> Vec<f64> {
+fn responsibilities<S: Simd>(simd: S, log_weights: &mut DMatrix<f64>, cut: f64) -> Vec<f64> {
     let (n, cells) = log_weights.shape();
     let mut log_sums = vec![0.0; n];
     if n == 0 {
@@ -75,7 +80,7 @@ fn responsibilities<S: Simd>(simd: S, log_weights: &mut DMatrix<f64>) -> Vec<f64
         for (value, column) in rows.iter_mut().zip(columns) {
             *value = Lanes::load(simd, column, start);
         }
-        softmax_above(simd, &mut rows, LOG_NEGLIGIBLE).store(&mut log_sums, start);
+        softmax_above(simd, &mut rows, cut).store(&mut log_sums, start);
         let columns = log_weights.as_mut_slice().chunks_exact_mut(n);
         for (value, column) in rows.iter().zip(columns) {
             value.store(column, start);
@@ -93,8 +98,8 @@ mod tests {
         for (n, cells) in [(1, 1), (8, 3), (21, 40)] {
             let log_weights = DMatrix::from_fn(n, cells, |i, j| 20.0 * ((i * 7 + j * 3) as f64).sin());
             let mut found = log_weights.clone();
-            let log_sums = responsibilities_in_place(&mut found);
-            let neglected = cells as f64 * LOG_NEGLIGIBLE.exp();
+            let log_sums = responsibilities_above(&mut found, -20.0);
+            let neglected = cells as f64 * (-20.0f64).exp();
             for (i, row) in log_weights.row_iter().enumerate() {
                 let total: f64 = row.iter().map(|value| value.exp()).sum();
                 approx::assert_relative_eq!(log_sums[i], total.ln(), epsilon = neglected);

@@ -6,9 +6,9 @@ use nalgebra::{DMatrix, DVector, DVectorView, SymmetricEigen};
 
 use super::cell_moments::{CellMoments, covariance};
 use super::covariance::least_variance;
-use super::expectation_maximisation::{WeightedRows, for_each_block, weigh};
+use super::expectation_maximisation::{LOG_NEGLIGIBLE, WeightedRows, for_each_block, weigh};
 use crate::error::{Error, Result};
-use crate::kernels::responsibilities_in_place;
+use crate::kernels::responsibilities_above;
 use crate::partition::cells::{MixtureParameters, Partition};
 use crate::partition::voronoi::VoronoiCells;
 
@@ -157,7 +157,7 @@ impl<'a> Annealing<'a> {
                 failed = Err(error);
                 return;
             }
-            responsibilities_in_place(&mut r);
+            responsibilities_above(&mut r, LOG_NEGLIGIBLE);
             weigh(&mut r, weights);
             moments.add(rows, &r);
         });

@@ -3,10 +3,12 @@ use nalgebra::{Cholesky, DMatrix, DMatrixView, DVector};
 use super::cell_moments::{CellMoments, covariance, pairs};
 use super::covariance::{CellScatter, IsotropicRest, least_variance, shrink_covariances};
 use super::spatial_order::spatial_order;
-use crate::kernels::{Gaussian, Gaussians, responsibilities_in_place};
+use crate::kernels::{Gaussian, Gaussians, responsibilities_above};
 use crate::linalg::dot;
 use crate::partition::cells::MixtureParameters;
 
+/// Responsibilities below 10⁻⁷ move no sum that matters while cells are sought, and cost most of the time.
+pub(super) const LOG_NEGLIGIBLE: f64 = -16.0;
 /// Rows evaluated together.
 const BLOCK: usize = 256;
 
@@ -66,7 +68,7 @@ pub(crate) fn mixture_log_density(data: &WeightedRows, mixture: &MixtureParamete
     for_each_block(data, |rows, _| {
         let mut log_joint = DMatrix::zeros(rows.nrows(), mixture.masses.len());
         gaussians.log_joint_into(rows, log_joint.as_view_mut());
-        densities.extend(responsibilities_in_place(&mut log_joint));
+        densities.extend(responsibilities_above(&mut log_joint, LOG_NEGLIGIBLE));
     });
     densities
 }
@@ -112,7 +114,7 @@ impl CellSums {
         for_each_block(data, |rows, weights| {
             let mut r = DMatrix::zeros(rows.nrows(), cells);
             gaussians.log_joint_into(rows, r.as_view_mut());
-            responsibilities_in_place(&mut r);
+            responsibilities_above(&mut r, LOG_NEGLIGIBLE);
             let mut weighted = r.clone();
             weigh(&mut weighted, weights);
             let columns = r.as_slice().chunks_exact(weights.len());
