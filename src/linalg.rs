@@ -109,7 +109,7 @@ pub(crate) fn is_diagonal(matrix: &DMatrix<f64>) -> bool {
 }
 
 /// Σ aᵢbᵢ in eight interleaved sums, which the compiler turns into vector instructions.
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     let (a_blocks, a_rest) = a.as_chunks::<8>();
     let (b_blocks, b_rest) = b.as_chunks::<8>();
     let mut sums = [0.0; 8];

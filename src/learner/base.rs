@@ -45,14 +45,17 @@ impl Base {
             .iter()
             .map(|mixture| CellMixture::new(mixture, shape, Embedding::all_active(dim)))
             .collect();
-        let parts = found.parts();
-        let components: usize = parts.iter().map(|(_, part)| part.masses.len()).sum();
-        let cells = components as f64 / parts.len() as f64;
+        let parts: Vec<(Option<usize>, &MixtureParameters)> = if found.is_cross_fitted() {
+            held_out.iter().enumerate().map(|(fold, part)| (Some(fold), part)).collect()
+        } else {
+            vec![(None, &found.all_rows)]
+        };
+        let density = average(parts.iter().map(|&(_, part)| part));
+        let cells = density.masses.len() as f64 / parts.len() as f64;
         // The centres of at most m + 1 cells span the active space, so that the other coordinates of
         // their means are free; with more cells they are the common mean.
         // A sample of the rows would tell less of them than the active space, which all rows have found.
-        let complete = sample.stands_for <= sample.rows.nrows() as u64;
-        let free = complete && rest.axes.ncols() > 0 && cells <= dim as f64 + 1.0;
+        let free = sample.is_complete() && rest.axes.ncols() > 0 && cells <= dim as f64 + 1.0;
         let rest_means = if free { rest.component_means(&parts, sample)? } else { DMatrix::zeros(0, 0) };
         let embedding = Embedding {
             axes: geometry.subspace.axes.clone(),
@@ -60,11 +63,7 @@ impl Base {
             rest_variance: rest.variance,
             rest_means,
         };
-        let mixture = CellMixture::new(
-            &average(&parts.iter().map(|(_, part)| part).collect::<Vec<_>>()),
-            shape,
-            embedding,
-        )?;
+        let mixture = CellMixture::new(&density, shape, embedding)?;
         let cells = cells_of(found.all_rows, geometry.component_std)?;
         Ok(Self { mixture, folds: folds?, cells: Arc::new(cells), tried: found.tried })
     }
@@ -91,16 +90,16 @@ impl RestCoordinates {
     /// part was fitted to: Σk × (d − m).
     fn component_means(
         &self,
-        parts: &[(Option<usize>, MixtureParameters)],
+        parts: &[(Option<usize>, &MixtureParameters)],
         sample: &FoldedSample,
     ) -> Result<DMatrix<f64>> {
         let mut means = Vec::new();
-        for (fold, mixture) in parts {
+        for &(fold, mixture) in parts {
             let MixtureParameters { masses, means: centres, covariances } = mixture.clone();
             let mixture = GaussianMixture::new(masses, centres, covariances)?;
             let mut responsibilities = mixture.responsibilities(NoiseLevel::CLEAN, &sample.rows)?;
             for (i, mut row) in responsibilities.row_iter_mut().enumerate() {
-                row *= if Some(sample.folds[i]) == *fold { 0.0 } else { sample.weights[i] };
+                row *= if Some(sample.folds[i]) == fold { 0.0 } else { sample.weights[i] };
             }
             let sums = transposed_product(&responsibilities, &self.rows);
             for (cell, sum) in sums.row_iter().enumerate() {

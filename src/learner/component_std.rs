@@ -1,6 +1,7 @@
-use nalgebra::{DMatrix, DVector};
+use nalgebra::DMatrix;
 
 use crate::error::Result;
+use crate::kernels::responsibilities_in_place;
 use crate::partition::{Annealing, FoldedSample, Partition, WeightedRows, least_judging};
 
 /// States without a better held-out likelihood after which the search ends.
@@ -16,12 +17,7 @@ const MOST_CELLS: usize = 200;
 /// cells of slightly larger width fit as well.
 pub(super) fn estimate_component_std(sample: &FoldedSample) -> Result<f64> {
     let last = sample.n_folds - 1;
-    let (training, held_out) = match (sample.part(last, false), sample.part(last, true)) {
-        // Few rows may all be in one fold.
-        (all, none) if none.weights.is_empty() => (all.clone(), all),
-        (none, all) if none.weights.is_empty() => (all.clone(), all),
-        parts => parts,
-    };
+    let (training, held_out) = (sample.training(last), sample.judging(last));
     let mut annealing = Annealing::new(&training)?;
     let mut path: Vec<(f64, f64)> = Vec::new();
     let mut best = 0;
@@ -48,11 +44,9 @@ fn log_likelihood(cells: &dyn Partition, bandwidth: f64, data: &WeightedRows) ->
     cells.log_weights_into(bandwidth, rows.as_view(), log_weights.as_view_mut())?;
     let (variance, dim) = (bandwidth * bandwidth, rows.ncols() as f64);
     let least = least_judging(rows.ncols());
-    let lengths = DVector::from_iterator(rows.nrows(), rows.row_iter().map(|row| row.norm_squared()));
-    let total = log_weights.row_iter().zip(lengths.iter()).zip(weights).map(|((row, length), weight)| {
-        let largest = row.max();
-        let sum: f64 = row.iter().map(|l| (l - largest).exp()).sum();
-        weight * (largest + sum.ln() - 0.5 * length / variance - dim * bandwidth.ln()).max(least)
+    let log_sums = responsibilities_in_place(&mut log_weights);
+    let total = rows.row_iter().zip(&log_sums).zip(weights).map(|((row, log_sum), weight)| {
+        weight * (log_sum - 0.5 * row.norm_squared() / variance - dim * bandwidth.ln()).max(least)
     });
     Ok(total.sum())
 }

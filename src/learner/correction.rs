@@ -1,21 +1,28 @@
 //! What a base mixture leaves over, regressed at all levels in one pass.
 
-use std::sync::Arc;
-
 use super::base::Base;
 use super::composition::DiffusionLearner;
 use super::fitted::Fitted;
 use super::geometry::Geometry;
 use super::induction::REUSE_BELOW;
 use super::pass::RegressionTask;
+use super::pass_frame::PassFrame;
 use super::report::{LevelReport, Work};
+use super::rows::Block;
 use crate::error::Result;
+use crate::parallel::map_each_mut;
+use crate::partition::FoldedSample;
 use crate::process::{NoiseLevel, NoiseLevels};
 use crate::regression::{LevelBasis, NormalEquations};
 use crate::score::LevelScore;
 
 /// Features of a level at most.
 const FEATURES: usize = 80;
+/// Rows of a sample of all rows on which the polynomials of a level are tried before they are fitted to
+/// all, which is spared where they promise nothing.
+const TRIED: usize = 2500;
+/// Stands for the chunk whose noise is drawn in that trial.
+const TRIAL: u64 = u64::MAX;
 /// Noise draws a row and level.
 const DRAWS: usize = 2;
 /// Standard errors by which polynomials have to lower the held-out loss of a level. With five folds a
@@ -57,33 +64,100 @@ pub(super) fn correction_tasks(
         .collect()
 }
 
+/// What a trial on some of the rows has told of the levels.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tried {
+    /// Number of rows tried.
+    rows: u64,
+    /// Levels at which polynomials promise nothing.
+    rejected: Vec<LevelReport>,
+}
+
+impl Tried {
+    /// Keeps the tasks of levels where polynomials lower the held-out loss on a part of the rows, if that is
+    /// all there is to learn from and much less than all.
+    pub(super) fn of(
+        tasks: Vec<RegressionTask>,
+        learner: &DiffusionLearner,
+        geometry: &Geometry,
+        frame: &PassFrame,
+        levels: &NoiseLevels,
+        seed: u64,
+    ) -> Result<(Vec<RegressionTask>, Self)> {
+        let sample = &geometry.subsample;
+        if !sample.is_complete() || sample.rows.nrows() < 2 * TRIED {
+            return Ok((tasks, Self::default()));
+        }
+        let folds: Vec<Block> = (0..sample.n_folds).map(|fold| first_rows(sample, fold)).collect();
+        let (mut promising, mut tried) = (tasks, Self { rows: TRIED as u64, rejected: Vec::new() });
+        let fits = map_each_mut(&mut promising, |task| {
+            let sums = task.sums(seed, TRIAL, frame, &folds)?.swap_remove(0);
+            fitted(task, sums, learner, geometry)
+        });
+        let mut promises = Vec::with_capacity(promising.len());
+        for (task, fit) in promising.iter().zip(fits) {
+            let fit = fit?;
+            promises.push(fit.gains(0.0));
+            if !fit.gains(0.0) {
+                let work = task.gram_updates(tried.rows);
+                tried.rejected.push(fit.uncorrected().report(task.index, levels, geometry, 1, work));
+            }
+        }
+        let mut promises = promises.into_iter();
+        promising.retain(|_| promises.next().unwrap_or(true));
+        Ok((promising, tried))
+    }
+}
+
+/// Those of the first rows of a sample that are in a fold.
+fn first_rows(sample: &FoldedSample, fold: usize) -> Block {
+    let members: Vec<usize> = (0..TRIED).filter(|&i| sample.folds[i] == fold).collect();
+    let weights = members.iter().map(|&i| sample.weights[i]).collect();
+    Block { rows: sample.rows.select_rows(&members), weights }
+}
+
+/// The polynomials of a level on what the base leaves over.
+fn fitted(
+    task: &RegressionTask,
+    sums: Vec<NormalEquations>,
+    learner: &DiffusionLearner,
+    geometry: &Geometry,
+) -> Result<Fitted> {
+    let basis = &task.candidates[0];
+    let folds = task.completed(basis, sums, geometry.component_std);
+    let own_loss = known_loss(&folds, geometry, task.level) - geometry.centre_variances().sum();
+    Fitted::of_residual(basis.clone(), folds, learner.regression.ridge(), own_loss)
+}
+
 /// Polynomials at every level where they earn their place, with the levels' reports.
 pub(super) fn correct_base(
     learner: &DiffusionLearner,
-    geometry: &Arc<Geometry>,
+    geometry: &Geometry,
     levels: &NoiseLevels,
+    tried: Tried,
     tasks: &[RegressionTask],
     sums: Vec<Vec<NormalEquations>>,
     n_rows: u64,
 ) -> Result<(Vec<Option<LevelScore>>, Vec<LevelReport>)> {
     let component_std = geometry.component_std;
-    let (mut scores, mut reports): (Vec<Option<LevelScore>>, Vec<LevelReport>) = (Vec::new(), Vec::new());
+    let rejected = tried.rejected.into_iter().map(|report| (None, report));
+    let mut regressed: Vec<(Option<LevelScore>, LevelReport)> = rejected.collect();
     for (task, folds) in tasks.iter().zip(sums) {
-        let basis = &task.candidates[0];
-        let folds = task.completed(basis, folds, component_std);
-        let own_loss = known_loss(&folds, geometry, task.level) - geometry.centre_variances().sum();
-        let mut fitted = Fitted::of_residual(basis.clone(), folds, learner.regression.ridge(), own_loss)?;
+        let mut fitted = fitted(task, folds, learner, geometry)?;
         if !fitted.gains(ACCEPTANCE) {
             fitted = fitted.uncorrected();
         }
-        let report = fitted.report(task.index, levels, geometry, 1, task.gram_updates(n_rows));
-        scores.push(report.degree.map(|_| fitted.into_score()));
-        reports.push(report);
+        let work = task.gram_updates(tried.rows + n_rows);
+        let report = fitted.report(task.index, levels, geometry, 1, work);
+        regressed.push((report.degree.map(|_| fitted.into_score()), report));
     }
+    regressed.sort_by_key(|(_, report)| report.index);
+    let (mut scores, mut reports): (Vec<_>, Vec<_>) = regressed.into_iter().unzip();
     // The quiet levels at the end keep the polynomials of the last one regressed.
     for level in &levels[scores.len()..] {
         let bandwidth = level.bandwidth(component_std);
-        let last = scores.last().and_then(Option::as_ref).map(|score| score.at_bandwidth(bandwidth));
+        let last =
+            scores.last().and_then(Option::as_ref).map(|score: &LevelScore| score.at_bandwidth(bandwidth));
         scores.push(last);
         let before = reports.last().cloned().unwrap_or_else(|| unregressed(geometry, levels));
         let (index, candidates, work) = (reports.len(), 0, Work::default());

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::composition::DiffusionLearner;
-use super::correction::{correct_base, correction_tasks};
+use super::correction::{Tried, correct_base, correction_tasks};
 use super::diagnosis;
 use super::geometry::Geometry;
 use super::induction::Induction;
@@ -70,8 +70,8 @@ enum State {
     Refinement(Arc<Geometry>, Box<Refinement>),
     /// Units and noise levels; levels are learned one after the other, each with cells of its own.
     Induction(Arc<Geometry>, NoiseLevels, Box<Induction>),
-    /// Units, noise levels and a base mixture, whose score is corrected at all levels together.
-    Correction(Arc<Geometry>, NoiseLevels),
+    /// Units, noise levels and a base mixture, whose score is corrected at all promising levels together.
+    Correction(Arc<Geometry>, NoiseLevels, Tried),
     /// Everything.
     Done(Arc<Geometry>, NoiseLevels, Scores),
 }
@@ -183,9 +183,11 @@ impl Fit {
                 }
                 self.induct(geometry, levels, induction)
             }
-            (State::Correction(geometry, levels), Sums::Regression(sums), Task::Regression(_, tasks)) => {
-                self.correct(geometry, levels, tasks, sums)
-            }
+            (
+                State::Correction(geometry, levels, tried),
+                Sums::Regression(sums),
+                Task::Regression(_, tasks),
+            ) => self.correct(geometry, levels, tried, tasks, sums),
             _ => Err(Error::ForeignStatistics { pass: pass.number, foreign: pass.number }),
         }
     }
@@ -203,7 +205,7 @@ impl Fit {
         self.report.active_dim = geometry.active_dim();
         self.report.working_unit = geometry.units.uniform_scale();
         let sample = &geometry.subsample;
-        let complete = sample.stands_for <= sample.rows.nrows() as u64;
+        let complete = sample.is_complete();
         let geometry = Arc::new(geometry);
         match found {
             Some(found) if complete => self.refine(Next::Done(found), geometry),
@@ -233,11 +235,13 @@ impl Fit {
                 self.report.cell_path = base.tried.clone();
                 self.report.radial_shape = base.radial_shape();
                 let tasks = correction_tasks(&self.learner, &geometry, base, &levels)?;
+                let frame = frame(&geometry);
+                let (tasks, tried) = Tried::of(tasks, &self.learner, &geometry, &frame, &levels, self.seed)?;
                 if tasks.is_empty() {
-                    return self.correct(geometry, levels, &[], Vec::new());
+                    return self.correct(geometry, levels, tried, &[], Vec::new());
                 }
-                self.set_next(Task::Regression(frame(&geometry), tasks));
-                self.state = State::Correction(geometry, levels);
+                self.set_next(Task::Regression(frame, tasks));
+                self.state = State::Correction(geometry, levels, tried);
             }
         }
         Ok(())
@@ -288,18 +292,19 @@ impl Fit {
         Ok(())
     }
 
-    /// Polynomials on what the base leaves over, at all levels.
+    /// Polynomials on what the base leaves over, at all levels that promise anything.
     fn correct(
         &mut self,
         geometry: Arc<Geometry>,
         levels: NoiseLevels,
+        tried: Tried,
         tasks: &[RegressionTask],
         sums: Vec<Vec<NormalEquations>>,
     ) -> Result<()> {
         let Some(base) = &geometry.base else { return Err(Error::NoLevels) };
         let cells = base.cells.clone();
         let (by_level, reports) =
-            correct_base(&self.learner, &geometry, &levels, tasks, sums, self.report.n_rows)?;
+            correct_base(&self.learner, &geometry, &levels, tried, tasks, sums, self.report.n_rows)?;
         self.report.levels = reports;
         self.next = None;
         self.state = State::Done(geometry, levels, Scores { by_level, cells });
@@ -310,7 +315,7 @@ impl Fit {
     pub fn levels(&self) -> Option<&NoiseLevels> {
         match &self.state {
             State::Start | State::Refinement(..) => None,
-            State::Induction(_, levels, _) | State::Correction(_, levels) | State::Done(_, levels, _) => {
+            State::Induction(_, levels, _) | State::Correction(_, levels, _) | State::Done(_, levels, _) => {
                 Some(levels)
             }
         }

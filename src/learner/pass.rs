@@ -218,11 +218,7 @@ impl ChunkSums for Pass {
                 let folds = frame.active_folds(self.seed, first_row, block);
                 let mut sums = Vec::new();
                 for task in tasks {
-                    let stream = NOISE_STREAM + task.index as u64;
-                    let noise = task.noise_draws(self.seed, stream, chunk, &folds);
-                    for basis in &task.candidates {
-                        sums.push(task.sums(basis, frame, &folds, &noise)?);
-                    }
+                    sums.extend(task.sums(self.seed, chunk, frame, &folds)?);
                 }
                 Ok(Sums::Regression(sums))
             }
@@ -289,9 +285,21 @@ impl RegressionTask {
         folds
     }
 
+    /// Normal equations of every candidate, one a fold, with the noise of one chunk.
+    pub(super) fn sums(
+        &self,
+        seed: u64,
+        chunk: u64,
+        frame: &PassFrame,
+        folds: &[Block],
+    ) -> Result<Vec<Vec<NormalEquations>>> {
+        let noise = self.noise_draws(seed, chunk, folds);
+        self.candidates.iter().map(|basis| self.sums_of(basis, frame, folds, &noise)).collect()
+    }
+
     /// Standard normal draws for each fold's rows: one matrix a pair of antithetic draws.
-    fn noise_draws(&self, seed: u64, purpose: u64, chunk: u64, folds: &[Block]) -> Vec<Vec<DMatrix<f64>>> {
-        let mut rng = stream(seed, purpose, chunk);
+    fn noise_draws(&self, seed: u64, chunk: u64, folds: &[Block]) -> Vec<Vec<DMatrix<f64>>> {
+        let mut rng = stream(seed, NOISE_STREAM + self.index as u64, chunk);
         folds
             .iter()
             .map(|fold| {
@@ -305,7 +313,7 @@ impl RegressionTask {
     }
 
     /// Normal equations of one candidate, one a fold.
-    fn sums(
+    fn sums_of(
         &self,
         basis: &LevelBasis,
         frame: &PassFrame,

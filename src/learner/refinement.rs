@@ -117,11 +117,11 @@ impl Refinement {
     pub(super) fn absorb_likelihoods(mut self, judged: &Likelihoods, geometry: &Geometry) -> Next {
         let candidates = 0..self.group.len();
         let top = candidates.clone().max_by(|&a, &b| judged.sums[a].total_cmp(&judged.sums[b])).unwrap_or(0);
-        let within_reach = |&index: &usize| {
+        let is_within = |index: usize, reach: f64| {
             let (loss, std_error) = judged.paired(top, index);
-            loss <= TOLERANCE * std_error
+            loss <= reach * std_error
         };
-        let chosen = candidates.clone().find(within_reach).unwrap_or(top);
+        let chosen = candidates.clone().find(|&index| is_within(index, TOLERANCE)).unwrap_or(top);
         let grows = top + 1 == self.group.len() && !self.larger.is_empty();
         for index in candidates {
             self.tried.push(TriedCells {
@@ -138,13 +138,9 @@ impl Refinement {
         for tried in &mut self.tried[..self.found.tried.len()] {
             tried.chosen = false;
         }
-        let is_near = |index: usize, reach: f64| {
-            let (loss, std_error) = judged.paired(top, index);
-            loss <= reach * std_error
-        };
         let average_within = self.found.average_within;
         let also = (chosen + 1..self.group.len())
-            .filter(|&index| average_within.is_some_and(|reach| is_near(index, reach)))
+            .filter(|&index| average_within.is_some_and(|reach| is_within(index, reach)))
             .map(|index| self.group[index].clone())
             .collect();
         let folds = self.group.swap_remove(chosen).folds;

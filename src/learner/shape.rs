@@ -30,13 +30,14 @@ pub(super) fn choose_shape(mixtures: &[MixtureParameters], sample: &FoldedSample
         }
     };
     let coarse: Vec<f64> = (-COARSE_STEPS..=COARSE_STEPS).map(|i| COARSE * f64::from(i)).collect();
-    let mut trials = trials(&coarse, &folds);
+    let gaussian: Vec<f64> = folds.iter().map(|fold| fold.log_likelihood(RadialShape::GAUSSIAN)).collect();
+    let mut trials = trials(coarse, &folds, &gaussian);
     let near = best(&trials, None).beta;
     let fine: Vec<f64> = (-FINE_STEPS..=FINE_STEPS)
         .map(|i| near + FINE * f64::from(i))
         .filter(|beta| beta.abs() > 0.5 * FINE)
         .collect();
-    trials.extend(self::trials(&fine, &folds));
+    trials.extend(self::trials(fine, &folds, &gaussian));
     let gain: f64 = (0..folds.len()).map(|fold| best(&trials, Some(fold)).gains[fold]).sum();
     if gain > EVIDENCE { RadialShape::new(best(&trials, None).beta) } else { RadialShape::GAUSSIAN }
 }
@@ -90,12 +91,11 @@ struct Trial {
     gains: Vec<f64>,
 }
 
-fn trials(betas: &[f64], folds: &[HeldOut]) -> Vec<Trial> {
-    let gaussian: Vec<f64> = folds.iter().map(|fold| fold.log_likelihood(RadialShape::GAUSSIAN)).collect();
-    let mut betas = betas.to_vec();
+/// Every β, against the log-likelihoods of the folds under Gaussian cells.
+fn trials(mut betas: Vec<f64>, folds: &[HeldOut], gaussian: &[f64]) -> Vec<Trial> {
     map_each_mut(&mut betas, |&mut beta| {
         let shape = RadialShape::new(beta);
-        let gains = folds.iter().zip(&gaussian).map(|(fold, gaussian)| fold.log_likelihood(shape) - gaussian);
+        let gains = folds.iter().zip(gaussian).map(|(fold, gaussian)| fold.log_likelihood(shape) - gaussian);
         Trial { beta, gains: gains.collect() }
     })
 }

@@ -127,17 +127,14 @@ impl ManyAxes {
         points: DMatrixView<'_, f64>,
         mut out: DMatrixViewMut<'_, f64>,
     ) {
-        let mut coordinates = DMatrix::zeros(0, 0);
-        for start in (0..points.nrows()).step_by(Self::BLOCK) {
-            let rows = Self::BLOCK.min(points.nrows() - start);
-            self.coordinates_into(&points.rows(start, rows), &mut coordinates);
+        self.for_each_block(points, |start, coordinates| {
             for j in 0..self.cells() {
                 let mut column = out.column_mut(j);
-                for row in (0..rows).step_by(LANES) {
-                    self.log_joint(simd, j, &coordinates, row).store(column.as_mut_slice(), start + row);
+                for row in (0..coordinates.nrows()).step_by(LANES) {
+                    self.log_joint(simd, j, coordinates, row).store(column.as_mut_slice(), start + row);
                 }
             }
-        }
+        });
     }
 
     /// Writes −Wⱼᵀzⱼ at the rows of `points` into `out`, both n × m.
@@ -147,11 +144,19 @@ impl ManyAxes {
         points: DMatrixView<'_, f64>,
         mut out: DMatrixViewMut<'_, f64>,
     ) {
+        self.for_each_block(points, |start, coordinates| {
+            out.rows_mut(start, coordinates.nrows()).copy_from(&-self.along_axes(j, coordinates));
+        });
+    }
+
+    /// The standard coordinates of all cells, a block of rows at a time, with the number of its first row.
+    #[inline(always)]
+    fn for_each_block(&self, points: DMatrixView<'_, f64>, mut act: impl FnMut(usize, &DMatrix<f64>)) {
         let mut coordinates = DMatrix::zeros(0, 0);
         for start in (0..points.nrows()).step_by(Self::BLOCK) {
             let rows = Self::BLOCK.min(points.nrows() - start);
             self.coordinates_into(&points.rows(start, rows), &mut coordinates);
-            out.rows_mut(start, rows).copy_from(&-self.along_axes(j, &coordinates));
+            act(start, &coordinates);
         }
     }
 }

@@ -6,7 +6,7 @@ use nalgebra::{DMatrix, DVector, DVectorView, SymmetricEigen};
 
 use super::cell_moments::{CellMoments, covariance};
 use super::covariance::least_variance;
-use super::expectation_maximisation::{WeightedRows, for_each_block};
+use super::expectation_maximisation::{WeightedRows, for_each_block, weigh};
 use crate::error::{Error, Result};
 use crate::kernels::responsibilities_in_place;
 use crate::partition::cells::{MixtureParameters, Partition};
@@ -158,11 +158,7 @@ impl<'a> Annealing<'a> {
                 return;
             }
             responsibilities_in_place(&mut r);
-            for mut column in r.column_iter_mut() {
-                for (r, w) in column.iter_mut().zip(weights) {
-                    *r *= w;
-                }
-            }
+            weigh(&mut r, weights);
             moments.add(rows, &r);
         });
         failed?;

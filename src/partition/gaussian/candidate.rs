@@ -2,7 +2,7 @@
 
 use super::annealing::Annealing;
 use super::covariance::IsotropicRest;
-use super::cross_fit::mean_cells;
+use super::cross_fit::{mean_cells, total_cells};
 use super::expectation_maximisation::{
     WeightedRows, expectation_maximisation_step, judging_log_density, mixture_log_density,
 };
@@ -34,7 +34,7 @@ impl Candidate {
 
     /// Number of cells of all folds together.
     pub(super) fn size(&self) -> usize {
-        self.mixtures.iter().map(|mixture| mixture.masses.len()).sum()
+        total_cells(&self.mixtures)
     }
 }
 
@@ -47,7 +47,10 @@ pub(super) struct FoldRows {
 impl FoldRows {
     /// The first `count` folds of `sample`.
     pub(super) fn of(sample: &FoldedSample, count: usize) -> Vec<Self> {
-        let rows = |fold| Self { training: sample.training(fold), held_out: sample.part(fold, true) };
+        let rows = |fold| Self {
+            training: sample.training(fold),
+            held_out: sample.part(fold, true).in_spatial_order(),
+        };
         let mut folds: Vec<Self> = (0..count.clamp(1, sample.n_folds)).map(rows).collect();
         if folds.iter().all(|fold| fold.held_out.weights.is_empty()) {
             folds[0].held_out = sample.all();

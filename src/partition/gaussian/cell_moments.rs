@@ -1,6 +1,6 @@
 use nalgebra::{DMatrix, DMatrixView};
 
-use crate::linalg::add_transposed_product;
+use crate::linalg::{add_transposed_product, transposed_product};
 
 /// With so many axes a cell its second moments are one product of matrices each. Writing out the columns
 /// xxᵀ of all rows, which serve all cells, was measured to be slower there, up to six times with one cell.
@@ -25,14 +25,21 @@ impl CellMoments {
 
     /// Adds a block of rows (n × m) with weights w r (n × k).
     pub(super) fn add(&mut self, rows: DMatrixView<'_, f64>, weights: &DMatrix<f64>) {
+        let columns = weights.as_slice().chunks_exact(rows.nrows()).enumerate();
+        let cells: Vec<usize> =
+            columns.filter(|(_, weights)| !all_zero(weights)).map(|(cell, _)| cell).collect();
         if self.scatters.is_empty() {
             let features = features(rows, self.sums.ncols());
-            add_transposed_product(weights.into(), (&features).into(), &mut self.sums);
+            let weights = weights.select_columns(&cells);
+            for (&cell, sums) in cells.iter().zip(transposed_product(&weights, &features).row_iter()) {
+                let mut total = self.sums.row_mut(cell);
+                total += sums;
+            }
             return;
         }
         let rows = rows.into_owned();
-        for (cell, scatter) in self.scatters.iter_mut().enumerate() {
-            let weights = weights.column(cell);
+        for cell in cells {
+            let (weights, scatter) = (weights.column(cell), &mut self.scatters[cell]);
             let mut weighted = rows.clone();
             for (axis, mut column) in weighted.column_iter_mut().enumerate() {
                 column.component_mul_assign(&weights);
@@ -62,6 +69,11 @@ pub(crate) fn feature_count(dim: usize) -> usize {
 /// Index pairs a ≤ b.
 pub(super) fn pairs(dim: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..dim).flat_map(move |a| (a..dim).map(move |b| (a, b)))
+}
+
+/// A few at a time, so that the compiler makes vector instructions of it.
+fn all_zero(values: &[f64]) -> bool {
+    values.chunks(8).all(|few| few.iter().fold(true, |zero, &value| zero & (value == 0.0)))
 }
 
 /// The first `count` of (1, x, xxᵀ) of every row: n × `count`.

@@ -56,39 +56,41 @@ impl CrossFittedMixture {
 
     /// For every fold the average of the densities fitted to the rows outside it.
     pub(crate) fn held_out_densities(&self) -> Vec<MixtureParameters> {
-        let of_fold = |fold: usize| -> MixtureParameters {
-            let others = self.also.iter().map(|fit| &fit.folds[fold]);
-            let all: Vec<&MixtureParameters> = std::iter::once(&self.folds[fold]).chain(others).collect();
-            average(&all)
+        let of_fold = |fold: usize| {
+            average(std::iter::once(&self.folds[fold]).chain(self.also.iter().map(|fit| &fit.folds[fold])))
         };
         (0..self.folds.len()).map(of_fold).collect()
     }
 
-    /// The mixtures whose average is the density, each with the fold whose rows it has not seen.
-    pub(crate) fn parts(&self) -> Vec<(Option<usize>, MixtureParameters)> {
-        if self.folds.len() == 1 {
-            return vec![(None, self.all_rows.clone())];
-        }
-        self.held_out_densities().into_iter().enumerate().map(|(fold, part)| (Some(fold), part)).collect()
+    /// Whether every row has a mixture that has not seen it.
+    pub(crate) fn is_cross_fitted(&self) -> bool {
+        self.folds.len() > 1
     }
 }
 
 /// The mixture whose density is the average of those of `mixtures`.
-pub(crate) fn average(mixtures: &[&MixtureParameters]) -> MixtureParameters {
-    let share = 1.0 / mixtures.len() as f64;
-    let masses: Vec<f64> = mixtures.iter().flat_map(|m| m.masses.iter().map(|w| w * share)).collect();
+pub(crate) fn average<'a>(
+    mixtures: impl Iterator<Item = &'a MixtureParameters> + Clone,
+) -> MixtureParameters {
+    let share = 1.0 / mixtures.clone().count() as f64;
+    let masses: Vec<f64> = mixtures.clone().flat_map(|m| m.masses.iter().map(|w| w * share)).collect();
     let means: Vec<_> =
-        mixtures.iter().flat_map(|m| m.means.row_iter().map(|row| row.into_owned())).collect();
+        mixtures.clone().flat_map(|m| m.means.row_iter().map(|row| row.into_owned())).collect();
     MixtureParameters {
         masses: DVector::from_vec(masses),
         means: DMatrix::from_rows(&means),
-        covariances: mixtures.iter().flat_map(|m| m.covariances.clone()).collect(),
+        covariances: mixtures.flat_map(|m| m.covariances.clone()).collect(),
     }
+}
+
+/// Number of cells of all folds together.
+pub(super) fn total_cells(folds: &[MixtureParameters]) -> usize {
+    folds.iter().map(|mixture| mixture.masses.len()).sum()
 }
 
 /// Number of cells, averaged over the folds.
 pub(super) fn mean_cells(folds: &[MixtureParameters]) -> f64 {
-    folds.iter().map(|m| m.masses.len() as f64).sum::<f64>() / folds.len() as f64
+    total_cells(folds) as f64 / folds.len() as f64
 }
 
 /// Mixtures of one number of cells, for every fold the one fitted to the rows outside it.

@@ -2,7 +2,9 @@ use nalgebra::{Cholesky, DMatrix, DMatrixView, DVector};
 
 use super::cell_moments::{CellMoments, covariance, pairs};
 use super::covariance::{CellScatter, IsotropicRest, least_variance, shrink_covariances};
+use super::spatial_order::spatial_order;
 use crate::kernels::{Gaussian, Gaussians, responsibilities_in_place};
+use crate::linalg::dot;
 use crate::partition::cells::MixtureParameters;
 
 /// Rows evaluated together.
@@ -16,18 +18,24 @@ pub(crate) struct WeightedRows {
 }
 
 impl WeightedRows {
+    /// The rows `members`.
+    pub(super) fn select(&self, members: &[usize]) -> Self {
+        let weights = members.iter().map(|&i| self.weights[i]).collect();
+        Self { rows: self.rows.select_rows(members), weights }
+    }
+
     /// Every other row, and the rest.
     pub(crate) fn halves(&self) -> [Self; 2] {
-        [0, 1].map(|first| {
-            let members: Vec<usize> = (first..self.weights.len()).step_by(2).collect();
-            let weights = members.iter().map(|&i| self.weights[i]).collect();
-            Self { rows: self.rows.select_rows(&members), weights }
-        })
+        [0, 1].map(|first| self.select(&(first..self.weights.len()).step_by(2).collect::<Vec<_>>()))
+    }
+
+    /// The same rows, near ones beside each other.
+    pub(crate) fn in_spatial_order(&self) -> Self {
+        self.select(&spatial_order(&self.rows))
     }
 }
 
-/// One EM step, its M-step for the covariances being [`shrink_covariances`]; and the log-likelihood of
-/// the mixture it started from. Cells that lost all their rows are dropped, if any cell has rows.
+/// One EM step, its M-step for the covariances being [`shrink_covariances`]. Cells that lost all their rows are dropped, if any cell has rows.
 pub(crate) fn expectation_maximisation_step(
     data: &WeightedRows,
     mixture: &MixtureParameters,
@@ -105,15 +113,14 @@ impl CellSums {
             let mut r = DMatrix::zeros(rows.nrows(), cells);
             gaussians.log_joint_into(rows, r.as_view_mut());
             responsibilities_in_place(&mut r);
-            for (cell, mut column) in r.column_iter_mut().enumerate() {
-                let mut own = 0.0;
-                for (r, w) in column.iter_mut().zip(weights) {
-                    own += w * *r * *r;
-                    *r *= w;
-                }
-                information[cell] += own;
+            let mut weighted = r.clone();
+            weigh(&mut weighted, weights);
+            let columns = r.as_slice().chunks_exact(weights.len());
+            let weighted_columns = weighted.as_slice().chunks_exact(weights.len());
+            for ((own, r), weighted) in information.iter_mut().zip(columns).zip(weighted_columns) {
+                *own += dot(r, weighted);
             }
-            moments.add(rows, &r);
+            moments.add(rows, &weighted);
         });
         Self { moments: moments.into_sums(), information, dim }
     }
@@ -157,6 +164,15 @@ fn whitened(mixture: &MixtureParameters) -> Gaussians {
         }
     };
     Gaussians::new(dim, (0..cells).map(gaussian).collect())
+}
+
+/// Multiplies every row of responsibilities by its weight.
+pub(super) fn weigh(responsibilities: &mut DMatrix<f64>, weights: &[f64]) {
+    for column in responsibilities.as_mut_slice().chunks_exact_mut(weights.len()) {
+        for (r, w) in column.iter_mut().zip(weights) {
+            *r *= w;
+        }
+    }
 }
 
 /// Calls `visit` with the rows and the weights of every block.

@@ -57,10 +57,26 @@ impl FoldedSample {
         }
     }
 
-    /// The rows to fit for fold `fold`: those outside it, or all where these are none.
-    pub(super) fn training(&self, fold: usize) -> WeightedRows {
-        let outside = self.part(fold, false);
-        if outside.weights.is_empty() { self.all() } else { outside }
+    /// The rows to fit for fold `fold`: those outside it, or all where these are none. In an order in which
+    /// near rows stand near each other.
+    pub(crate) fn training(&self, fold: usize) -> WeightedRows {
+        self.part_or_all(fold, false)
+    }
+
+    /// The rows that judge what was fitted for fold `fold`: those of the fold, or all where these are none.
+    /// In an order in which near rows stand near each other.
+    pub(crate) fn judging(&self, fold: usize) -> WeightedRows {
+        self.part_or_all(fold, true)
+    }
+
+    fn part_or_all(&self, fold: usize, inside: bool) -> WeightedRows {
+        let part = self.part(fold, inside);
+        if part.weights.is_empty() { self.all() } else { part }.in_spatial_order()
+    }
+
+    /// Whether it holds all rows that it stands for.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.stands_for <= self.rows.nrows() as u64
     }
 
     pub(super) fn all(&self) -> WeightedRows {

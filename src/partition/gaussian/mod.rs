@@ -11,6 +11,7 @@ mod folded_sample;
 mod merging;
 mod partitioner;
 mod search;
+mod spatial_order;
 
 pub use cells::GaussianCells;
 pub use covariance::IsotropicRest;

@@ -66,18 +66,6 @@ impl GaussianPartitioner {
     pub fn with_cells(self, cells: usize) -> Self {
         Self { cells: Some(cells.max(1)), ..self }
     }
-
-    pub(super) fn paths(&self) -> usize {
-        self.paths
-    }
-
-    pub(super) fn average_within(&self) -> Option<f64> {
-        self.average_within
-    }
-
-    pub(super) fn cells(&self) -> Option<usize> {
-        self.cells
-    }
 }
 
 impl Partitioner for GaussianPartitioner {

@@ -1,7 +1,7 @@
 //! How many cells, and which: coarse to fine on every fold's own path, judged on the rows it did not see.
 
 use super::candidate::{Candidate, FoldRows, Folds, STEPS};
-use super::cross_fit::{CrossFit, CrossFittedMixture, TriedCells};
+use super::cross_fit::{CrossFit, CrossFittedMixture, TriedCells, total_cells};
 use super::expectation_maximisation::expectation_maximisation_step;
 use super::folded_sample::FoldedSample;
 use super::partitioner::GaussianPartitioner;
@@ -32,9 +32,9 @@ pub(super) fn find_cells(
     if sample.weights.is_empty() {
         return Err(Error::NoRows);
     }
-    let rows = FoldRows::of(sample, settings.paths());
+    let rows = FoldRows::of(sample, settings.paths);
     let mut folds = Folds::new(&rows, sample.rest)?;
-    let (candidates, chosen) = match settings.cells() {
+    let (candidates, chosen) = match settings.cells {
         Some(cells) => (vec![given_number(cells, &mut folds, sample)?], 0),
         None => {
             let mut candidates = candidates(&mut folds, sample)?;
@@ -43,10 +43,10 @@ pub(super) fn find_cells(
             (candidates, chosen)
         }
     };
-    let average_within = settings.average_within();
+    let average_within = settings.average_within;
     let also = average_within.map_or_else(Vec::new, |reach| also(&candidates, chosen, reach, &folds));
     let tried = tried(&candidates, chosen, &folds);
-    let larger = match settings.cells() {
+    let larger = match settings.cells {
         Some(_) => Vec::new(),
         None => larger(&mut folds, &candidates, chosen, sample)?,
     };
@@ -68,7 +68,7 @@ fn candidates(folds: &mut Folds<'_>, sample: &FoldedSample) -> Result<Vec<Candid
     let (mut since, mut wanted, mut last_size) = (0, 1, 0);
     while (since < PATIENCE || wanted <= LEAST_TRIED) && (wanted == 1 || wanted < sample.rows.nrows()) {
         let starts = folds.annealed(wanted)?;
-        let size: usize = starts.iter().map(|start| start.masses.len()).sum();
+        let size = total_cells(&starts);
         if size > last_size {
             last_size = size;
             found.push(folds.refine(starts));
@@ -115,10 +115,10 @@ fn larger(
     chosen: usize,
     sample: &FoldedSample,
 ) -> Result<Vec<CrossFit>> {
-    let more_rows = sample.stands_for as f64 / sample.rows.nrows().max(1) as f64;
-    if more_rows <= 1.0 {
+    if sample.is_complete() {
         return Ok(Vec::new());
     }
+    let more_rows = sample.stands_for as f64 / sample.rows.nrows() as f64;
     let mut larger: Vec<CrossFit> =
         candidates[chosen + 1..].iter().map(|c| CrossFit { folds: c.mixtures.clone() }).collect();
     let mut last_size = candidates.last().map_or(0, Candidate::size);
@@ -126,7 +126,7 @@ fn larger(
     let mut wanted = last_size as f64 / folds.len() as f64 * GROWTH;
     while wanted <= most && !folds.are_cold() {
         let starts: Vec<MixtureParameters> = folds.annealed(wanted.round() as usize)?;
-        let size = starts.iter().map(|start| start.masses.len()).sum();
+        let size = total_cells(&starts);
         if size > last_size {
             last_size = size;
             larger.push(CrossFit { folds: folds.refine(starts).mixtures });
@@ -169,24 +169,30 @@ fn choose(candidates: &mut [Candidate], folds: &mut Folds<'_>) -> usize {
     chosen
 }
 
-/// One cell less after the other, merged, while that stays within reach: numbers of cells that the way up
-/// has left out. Returns the index of the one chosen at last.
-fn count_down(candidates: &mut Vec<Candidate>, chosen: usize, folds: &mut Folds<'_>) -> usize {
-    loop {
-        let cells = candidates[chosen].mean_cells().round() as usize;
-        let tried = chosen.checked_sub(1).map_or(0.0, |below| candidates[below].mean_cells());
-        if cells <= COUNTED || cells as f64 - 1.0 <= tried {
-            return chosen;
-        }
-        let mut fewer = folds.merged(cells - 1, &candidates[chosen]);
+/// Halves the gap below the chosen number of cells, by merging, until there is none: numbers that the way up
+/// has left out. Returns the index of the fewest cells within reach.
+fn count_down(candidates: &mut Vec<Candidate>, mut chosen: usize, folds: &mut Folds<'_>) -> usize {
+    let mut enough = candidates[chosen].mean_cells().round() as usize;
+    if enough <= COUNTED {
+        return chosen;
+    }
+    let mut too_few =
+        chosen.checked_sub(1).map_or(0, |below| candidates[below].mean_cells().round() as usize);
+    while enough > too_few + 1 {
+        let middle = (too_few + enough) / 2;
+        let mut fewer = folds.merged(middle, &candidates[chosen]);
         folds.polish(&mut fewer);
         let (loss, std_error) = folds.paired(&candidates[best(candidates, folds)], &fewer);
         let within_reach = loss <= tolerance(&fewer) * std_error;
         candidates.insert(chosen, fewer);
-        if !within_reach {
-            return chosen + 1;
+        if within_reach {
+            enough = middle;
+        } else {
+            too_few = middle;
+            chosen += 1;
         }
     }
+    chosen
 }
 
 /// Larger candidates than the chosen one within `reach` standard errors of the best.
