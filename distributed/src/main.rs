@@ -47,9 +47,9 @@ fn main() -> ExitCode {
         let arguments = if ranks.is_first() { checked(Parser::from_env())? } else { Arguments::default() };
         let arguments = ranks.broadcast(arguments)?;
         let start = Instant::now();
-        let fit = if ranks.is_first() { Some(start_or_resume(&arguments)?) } else { None };
-        let file =
-            BinaryFile::open(&arguments.binary, 0, arguments.columns).map_err(at(&arguments.binary))?;
+        let fit = if ranks.is_first() { Some(ranks.solve(|| start_or_resume(&arguments))??) } else { None };
+        let file = BinaryFile::open(&arguments.binary, 0, arguments.columns)
+            .map_err(failed_at(&arguments.binary))?;
         let rows = ranks.rows_of_rank(file.n_rows());
         let save = |fit: &Fit| match &arguments.checkpoint {
             Some(path) => write(path, fit),
@@ -85,31 +85,31 @@ fn checked(mut parser: Parser) -> Result<Arguments, Box<dyn Error>> {
     if arguments.binary.as_os_str().is_empty() || arguments.columns == 0 {
         return Err("--binary and --columns are needed".into());
     }
-    BinaryFile::open(&arguments.binary, 0, arguments.columns).map_err(at(&arguments.binary))?;
+    BinaryFile::open(&arguments.binary, 0, arguments.columns).map_err(failed_at(&arguments.binary))?;
     for path in [&arguments.model, &arguments.checkpoint].into_iter().flatten() {
-        check_writable(path).map_err(at(path))?;
+        check_writable(path).map_err(failed_at(path))?;
     }
     Ok(arguments)
 }
 
-fn start_or_resume(arguments: &Arguments) -> Result<Fit, Box<dyn Error>> {
+fn start_or_resume(arguments: &Arguments) -> Result<Fit, FitError> {
     if let Some(path) = &arguments.checkpoint {
         match fs::read(path) {
-            Ok(bytes) => return postcard::from_bytes(&bytes).map_err(at(path)),
+            Ok(bytes) => return postcard::from_bytes(&bytes).map_err(failed_at(path)),
             Err(cause) if cause.kind() == ErrorKind::NotFound => {}
-            Err(cause) => return Err(at(path)(cause)),
+            Err(cause) => return Err(failed_at(path)(cause)),
         }
     }
-    Ok(DiffusionLearner::new().start(&mut StdRng::seed_from_u64(arguments.seed))?)
+    DiffusionLearner::new().start(&mut StdRng::seed_from_u64(arguments.seed))
 }
 
 /// A file that is there whole or not at all.
 fn write(path: &Path, content: &impl Serialize) -> Result<(), FitError> {
     let bytes = postcard::to_stdvec(content).map_err(FitError::custom)?;
-    write_whole(path, &bytes).map_err(|cause| FitError::custom(format!("{}: {cause}", path.display())))
+    write_whole(path, &bytes).map_err(failed_at(path))
 }
 
 /// Puts the path in front of what failed there.
-fn at<E: Display>(path: &Path) -> impl Fn(E) -> Box<dyn Error> {
-    move |what| format!("{}: {what}", path.display()).into()
+fn failed_at<E: Display>(path: &Path) -> impl Fn(E) -> FitError {
+    move |what| FitError::custom(format!("{}: {what}", path.display()))
 }

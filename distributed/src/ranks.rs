@@ -11,6 +11,7 @@ use mpi::environment::Universe;
 use mpi::point_to_point::{Destination, Source};
 use mpi::topology::{Communicator, SimpleCommunicator};
 use mpi::{Rank, Threading};
+use rayon::ThreadPoolBuilder;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Ranges of ranks begin at multiples of this many rows, the chunks in which the library sums, so that no rows
@@ -27,6 +28,8 @@ const PATIENCE: Duration = Duration::from_micros(200);
 pub struct Ranks {
     rank: usize,
     size: usize,
+    /// Ranks on this machine, with this one.
+    neighbours: usize,
 }
 
 impl Ranks {
@@ -55,7 +58,8 @@ impl Ranks {
     fn of(universe: &Universe) -> Self {
         let world = universe.world();
         let (rank, size) = (world.rank() as usize, world.size() as usize);
-        Self { rank, size }
+        let neighbours = world.split_shared(world.rank()).size() as usize;
+        Self { rank, size, neighbours }
     }
 
     /// The index of this process, from 0 on.
@@ -76,6 +80,17 @@ impl Ranks {
     /// Which of all `n_rows` rows are this rank's: an equal share of whole chunks of 2,048, perhaps none.
     pub fn rows_of_rank(&self, n_rows: u64) -> Range<u64> {
         rows_of(self.rank, self.size, n_rows)
+    }
+
+    /// Runs `work` while all other ranks wait for this one, with its own threads and those of all ranks on its
+    /// machine.
+    ///
+    /// # Errors
+    /// [`Error::Custom`] where these threads cannot be had.
+    pub fn solve<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
+        let threads = self.neighbours * rayon::current_num_threads();
+        let pool = ThreadPoolBuilder::new().num_threads(threads).build().map_err(Error::custom)?;
+        Ok(pool.install(work))
     }
 
     /// The first rank's `value` on every rank, all of which have to call this.
