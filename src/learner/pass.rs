@@ -199,7 +199,7 @@ impl ChunkSums for Pass {
 impl Pass {
     /// The rows of a chunk in active coordinates, one block a fold; folds are drawn by row index.
     fn active_folds(&self, geometry: &Geometry, first_row: u64, block: &Block) -> Vec<Block> {
-        let working = geometry.units.to_working(&block.rows);
+        let working = geometry.units.noised_to_working(1.0, block.rows.clone());
         let active = geometry.subspace.project(&working);
         let fold = |i: &usize| {
             let values = working.row(*i);
