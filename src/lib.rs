@@ -155,6 +155,7 @@ mod sampler;
 #[cfg(feature = "serde")]
 mod saved;
 mod score;
+mod shapes;
 
 pub mod check;
 pub mod metrics;

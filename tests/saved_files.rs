@@ -39,7 +39,7 @@ struct Answers {
 impl Answers {
     fn of(model: &DiffusionModel, points: Vec<f64>) -> Self {
         let rows = DMatrix::from_row_slice(points.len() / model.dim(), model.dim(), &points);
-        let working = model.units().to_working(&rows);
+        let working = model.units().to_working(&rows).unwrap();
         let numbers = |matrix: DMatrix<f64>| matrix.as_slice().to_vec();
         Self {
             log_density: model.log_density(&rows).unwrap().as_slice().to_vec(),

@@ -93,7 +93,7 @@ fn answers(model: &DiffusionModel) -> Vec<(&'static str, std::result::Result<Vec
         ("responsibilities", model.responsibilities(&points).map(|values| numbers(&values))),
         ("rows", model.sample(5, &mut StdRng::seed_from_u64(6)).map(|values| numbers(&values))),
     ];
-    let working = model.units().to_working(&points);
+    let working = model.units().to_working(&points).unwrap();
     let inner = model.score_model();
     let levels: Vec<NoiseLevel> = model.levels().to_vec();
     // Between two levels too.

@@ -15,7 +15,7 @@ pub fn assert_harmless(model: &DiffusionModel) {
         let none = model.units().hull_axes().is_some();
         assert!(densities.iter().all(|l| l.is_finite() || (none && *l == f64::NEG_INFINITY)), "{densities}");
     }
-    let working = model.units().to_working(&points);
+    let working = model.units().to_working(&points).expect("points of the right dimension");
     for level in model.levels().iter() {
         if let Ok(score) = model.score_model().score(*level, &working) {
             assert!(score.iter().all(|x| x.is_finite()), "{score}");

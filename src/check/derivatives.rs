@@ -3,7 +3,8 @@ use nalgebra::DMatrix;
 use super::comparison::{asked, noised, require_close};
 use crate::error::Result;
 use crate::process::{NoiseLevel, NoiseLevels};
-use crate::score::{DifferentiableScore, LogDensity, NumericalDivergence, check_columns};
+use crate::score::{DifferentiableScore, LogDensity, NumericalDivergence};
+use crate::shapes::check_columns;
 
 /// Relative difference between a divergence and its central differences.
 const DIVERGENCE: f64 = 1e-4;

@@ -3,7 +3,8 @@ use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use super::comparison::{asked, noised, require_at_least, require_close, require_finite};
 use crate::error::{Error, Result};
 use crate::process::{NoiseLevel, NoiseLevels};
-use crate::score::{ScoreModel, check_columns};
+use crate::score::ScoreModel;
+use crate::shapes::check_columns;
 
 /// Relative difference of two evaluations that should agree; single precision has room in it.
 const AGREEMENT: f64 = 1e-5;

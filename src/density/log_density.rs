@@ -6,7 +6,8 @@ use super::flow::{self, Nodes, StartDensity};
 use crate::error::{Error, Result};
 use crate::parallel::map_blocks;
 use crate::process::NoiseLevels;
-use crate::score::{DifferentiableScore, LogDensity, check_columns};
+use crate::score::{DifferentiableScore, LogDensity};
+use crate::shapes::check_columns;
 
 /// Points farther out than this are evaluated here, which keeps their squares finite.
 const FARTHEST: f64 = 1e100;

@@ -133,3 +133,25 @@ pub(crate) fn smallest_std(found: &CrossFittedMixture) -> f64 {
     let smallest = covariances.map(|covariance| covariance.symmetric_eigenvalues().min());
     smallest.fold(f64::INFINITY, f64::min).max(0.0).sqrt()
 }
+
+#[cfg(test)]
+mod tests {
+    use nalgebra::DVector;
+
+    use super::*;
+    use crate::partition::Partition;
+
+    #[test]
+    fn centres_have_what_covariances_have_beyond_the_blur() {
+        let covariance = DMatrix::from_row_slice(2, 2, &[3.0, 1.0, 1.0, 2.0]);
+        let mixture = MixtureParameters {
+            masses: DVector::from_element(1, 1.0),
+            means: DMatrix::from_row_slice(1, 2, &[1.0, -1.0]),
+            covariances: vec![covariance.clone()],
+        };
+        let centres = cells_of(mixture, 0.5).unwrap().centre_mixture().unwrap();
+        let expected = covariance - DMatrix::identity(2, 2) * 0.25;
+        assert!((&centres.covariances[0] - expected).amax() < 1e-12);
+        assert_eq!(centres.means.as_slice(), [1.0, -1.0]);
+    }
+}

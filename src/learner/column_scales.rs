@@ -144,4 +144,20 @@ mod tests {
         assert_eq!(columns(1e7).len(), 5);
         assert_eq!(columns(2.0).len(), 1);
     }
+
+    /// What remains lies within as short an arc of the circle of fractions as holds them all.
+    #[test]
+    fn powers_of_ten_bring_columns_as_near_to_each_other_as_they_can() {
+        for (std, arc) in [
+            (vec![2.0, 5.0, 30.0], 0.39794),
+            (vec![9.0, 0.11, 1.3], 0.15970),
+            (vec![3.0, 3.5e4, 0.04], 0.12494),
+            (vec![0.7, 0.07, 700.0], 0.0),
+        ] {
+            let std = DVector::from_vec(std);
+            let left = std.component_div(&powers_of_ten(&std)).map(f64::log10);
+            assert!((left.max() - left.min() - arc).abs() < 1e-4, "{left}");
+            assert!(left.amax() < 0.75, "{left}");
+        }
+    }
 }

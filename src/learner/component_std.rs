@@ -61,3 +61,62 @@ fn vertex(path: &[(f64, f64)], best: usize) -> f64 {
     let curvature = (right - left) / (x2 - x0);
     if curvature < 0.0 { 0.5 * (x0 + x1) - 0.5 * left / curvature } else { x1 }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_distr::{Distribution, StandardNormal};
+    use rand_xoshiro::Xoshiro256PlusPlus;
+
+    use super::*;
+
+    /// y = 3 − 2(x − 0.4)², at points that are not equally far apart.
+    #[test]
+    fn a_parabola_is_highest_at_its_vertex() {
+        let path = [2.0, 1.1, 0.5, -0.3, -1.0].map(|x: f64| (x, 3.0 - 2.0 * (x - 0.4).powi(2)));
+        for best in [1, 2, 3] {
+            assert!((vertex(&path, best) - 0.4).abs() < 1e-12);
+        }
+        // At an end, and where three points are on a line, there is none.
+        assert_eq!((vertex(&path, 0), vertex(&path, 4)), (2.0, -1.0));
+        assert_eq!(vertex(&[(2.0, 1.0), (1.0, 2.0), (0.0, 3.0)], 1), 1.0);
+    }
+
+    #[test]
+    fn the_likelihood_is_that_of_the_mixture_up_to_a_constant() {
+        let centres = DMatrix::from_row_slice(2, 2, &[0.0, 1.0, 3.0, -1.0]);
+        let masses = nalgebra::DVector::from_vec(vec![0.3, 0.7]);
+        let cells = crate::partition::VoronoiCells::soft(centres.clone(), masses.clone()).unwrap();
+        let rows = DMatrix::from_row_slice(3, 2, &[0.2, 0.9, 2.0, 0.0, 3.5, -1.5]);
+        let data = WeightedRows { rows: rows.clone(), weights: vec![1.0, 2.0, 0.5] };
+        let textbook = |std: f64| -> f64 {
+            let density = |row: usize| -> f64 {
+                let term = |j: usize| {
+                    masses[j] * (-(rows.row(row) - centres.row(j)).norm_squared() / (2.0 * std * std)).exp()
+                };
+                (term(0) + term(1)) / (std * std)
+            };
+            (0..3).map(|row| data.weights[row] * density(row).ln()).sum()
+        };
+        for std in [0.5, 1.0, 2.0] {
+            let found = log_likelihood(&cells, std, &data).unwrap();
+            assert!((found - textbook(std)).abs() < 1e-9, "{std}: {found} {}", textbook(std));
+        }
+    }
+
+    /// Four clusters of a standard deviation σ₀: 500 rows of two columns each know it to 1.6 %.
+    #[test]
+    fn the_width_of_spherical_clusters_is_found() {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+        for std in [0.2, 0.7] {
+            let rows = DMatrix::from_fn(2000, 2, |i, axis| {
+                let z: f64 = StandardNormal.sample(&mut rng);
+                [[0.0, 0.0], [9.0, 1.0], [-2.0, 8.0], [8.0, 9.0]][i % 4][axis] + std * z
+            });
+            let folds = (0..2000).map(|_| rng.random_range(0..5)).collect();
+            let sample = FoldedSample::new(rows, vec![1.0; 2000], folds, 5).unwrap();
+            let found = estimate_component_std(&sample).unwrap();
+            assert!((found / std - 1.0).abs() < 0.05, "{found}");
+        }
+    }
+}

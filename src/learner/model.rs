@@ -14,9 +14,8 @@ use crate::error::Result;
 use crate::partition::Partition;
 use crate::process::{NoiseLevel, NoiseLevels};
 use crate::sampler::Sampler;
-use crate::score::{
-    DifferentiableScore, GaussianLaw, LogDensity, PiecewisePolynomialScore, ScoreModel, check_columns,
-};
+use crate::score::{DifferentiableScore, GaussianLaw, LogDensity, PiecewisePolynomialScore, ScoreModel};
+use crate::shapes::{check_columns, check_room, check_room_for_rows, check_room_for_values};
 
 /// A learned law: draws rows, evaluates its log-density and its score.
 ///
@@ -82,7 +81,7 @@ impl DiffusionModel {
             Some(mixture) => mixture.masses,
             None => DVector::from_element(working.nrows(), 1.0 / working.nrows() as f64),
         };
-        let centres = units.to_data(&working);
+        let centres = units.noised_to_data(1.0, &working);
         Ok(Self { score, units, sampler, report, cells, centres, weights })
     }
 
@@ -92,7 +91,7 @@ impl DiffusionModel {
     /// Those of a user's own sampler.
     pub fn sample<R: Rng + ?Sized>(&self, n: usize, mut rng: &mut R) -> Result<DMatrix<f64>> {
         let rows = self.sampler.sample(&self.score, self.score.levels(), n, &mut rng)?;
-        Ok(self.units.to_data(&rows))
+        self.units.to_data(&rows)
     }
 
     /// Natural logarithm of the density at the rows of `points` (n × d), in the data's units: length n.
@@ -112,7 +111,7 @@ impl DiffusionModel {
     /// [`Error::ShapeMismatch`] when `points` does not have d columns, [`Error::NotFinite`] for a point.
     pub fn log_density(&self, points: &DMatrix<f64>) -> Result<DVector<f64>> {
         check_points(self.dim(), points)?;
-        let working = self.units.to_working(points);
+        let working = self.units.to_working(points)?;
         let levels = self.score.levels();
         let quietest = levels.quietest();
         let mut density = match self.score.base() {
@@ -138,7 +137,7 @@ impl DiffusionModel {
     /// [`Error::ShapeMismatch`] when `points` does not have d columns.
     pub fn responsibilities(&self, points: &DMatrix<f64>) -> Result<DMatrix<f64>> {
         check_columns(self.dim(), points)?;
-        let active = self.score.subspace().project(&self.units.to_working(points));
+        let active = self.score.subspace().project(&self.units.to_working(points)?);
         let bandwidth = self.levels().quietest().bandwidth(self.score.component_std());
         self.cells.responsibilities(bandwidth, &active)
     }
@@ -208,6 +207,7 @@ impl ScoreModel for DiffusionModel {
         points: DMatrixView<'_, f64>,
         mut score: DMatrixViewMut<'_, f64>,
     ) -> Result<()> {
+        check_room_for_rows(self.dim(), &points, &score)?;
         let points = points.into_owned();
         let working = self.units.noised_to_working(level.signal(), points.clone());
         let inner = self.score.score(self.working_level(level)?, &working)?;
@@ -236,9 +236,10 @@ impl ScoreModel for DiffusionModel {
     }
 
     fn exact_sample_into(&self, rng: &mut dyn Rng, mut rows: DMatrixViewMut<'_, f64>) -> Result<()> {
+        check_room(self.dim(), &rows)?;
         let mut working = DMatrix::zeros(rows.nrows(), self.score.dim());
         self.score.exact_sample_into(rng, working.as_view_mut())?;
-        rows.copy_from(&self.units.to_data(&working));
+        rows.copy_from(&self.units.to_data(&working)?);
         Ok(())
     }
 }
@@ -251,6 +252,8 @@ impl DifferentiableScore for DiffusionModel {
         mut score: DMatrixViewMut<'_, f64>,
         divergence: &mut [f64],
     ) -> Result<()> {
+        check_room_for_rows(self.dim(), &points, &score)?;
+        check_room_for_values(self.dim(), &points, divergence)?;
         // The trace of the Hessian scales as a whole only with one scale for all columns.
         let scale = self.units.one_scale()?;
         let points = points.into_owned();

@@ -105,7 +105,7 @@ impl Moments {
     pub(crate) fn subsample(&self, units: &Units, seed: u64, rule: FoldRule) -> FoldedSample {
         let sample = &self.sample;
         let raw = DMatrix::from_fn(sample.len(), self.mean.len(), |i, j| sample[i].values[j]);
-        let rows = units.to_working(&raw);
+        let rows = units.noised_to_working(1.0, raw);
         let pairs = sample.iter().zip(rows.row_iter());
         let folds = pairs.map(|(row, values)| rule.fold(seed, row.index, values.iter().copied())).collect();
         FoldedSample {

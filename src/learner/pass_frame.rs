@@ -40,7 +40,7 @@ impl PassFrame {
 
     /// The rows of a chunk in active coordinates, one block a fold.
     pub(super) fn active_folds(&self, seed: u64, first_row: u64, block: &Block) -> Vec<Block> {
-        let working = self.units.to_working(&block.rows);
+        let working = self.units.noised_to_working(1.0, block.rows.clone());
         let active = self.subspace.project(&working);
         let fold = |i: &usize| {
             let values = working.row(*i);

@@ -150,3 +150,32 @@ impl Refinement {
         Next::Done(CrossFittedMixture { folds, all_rows, also, average_within, tried, larger })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A paired difference is a sum of n independent terms: its variance is Σ d² − (Σ d)²/n.
+    #[test]
+    fn candidates_are_compared_row_by_row() {
+        let rows = [[-1.0, -1.5, -4.0], [-2.0, -1.0, 0.5], [-0.5, -2.5, -1.0], [-3.0, -3.5, -2.0]];
+        let weights = [1.0, 2.0, 0.5, 3.0];
+        let of = |members: &[usize]| {
+            let mut sums = Likelihoods::zeros(3);
+            for &i in members {
+                sums.add_row(weights[i], &DVector::from_row_slice(&rows[i]));
+            }
+            sums
+        };
+        let mut judged = of(&[0, 3]);
+        judged.add(&of(&[1, 2]));
+        for (a, b) in [(0, 1), (2, 0), (1, 2), (1, 1)] {
+            let terms: Vec<f64> = (0..4).map(|i| weights[i] * (rows[i][a] - rows[i][b])).collect();
+            let gain: f64 = terms.iter().sum();
+            let spread: f64 = terms.iter().map(|term| (term - gain / 4.0).powi(2)).sum();
+            let found = judged.paired(a, b);
+            assert!((found.0 - gain).abs() < 1e-12 && (found.1 - spread.sqrt()).abs() < 1e-7, "{found:?}");
+        }
+        assert_eq!(judged.weight, 6.5);
+    }
+}

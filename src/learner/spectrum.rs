@@ -164,3 +164,90 @@ impl Split {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand_distr::{Distribution, StandardNormal};
+    use rand_xoshiro::Xoshiro256PlusPlus;
+
+    use super::*;
+
+    fn diagonal(variances: &[f64]) -> Spectrum {
+        Spectrum::new(&DMatrix::from_diagonal(&DVector::from_row_slice(variances))).unwrap()
+    }
+
+    /// The edge is σ₀²((1 + √(d/n))² + 3√(2/n)): at d = 4 and n = 400 that is 1.4221 σ₀².
+    #[test]
+    fn directions_above_the_edge_of_noise_are_active() {
+        let spectrum = diagonal(&[9.0, 0.25, 0.355, 0.356]);
+        let split = spectrum.split_at_noise(0.5, 400.0);
+        assert_eq!(split.variances.as_slice(), [0.356, 9.0]);
+        assert_eq!((split.isotropic.count, split.isotropic.variance), (f64::INFINITY, 0.25));
+        assert_eq!(split.rest_std(), 0.5);
+        // One at least.
+        assert_eq!(spectrum.split_at_noise(9.0, 400.0).variances.as_slice(), [9.0]);
+        assert_eq!(spectrum.split_at_noise(0.1, 400.0).rest_std(), f64::INFINITY);
+    }
+
+    #[test]
+    fn with_few_rows_a_quarter_as_many_directions_are_active() {
+        let spectrum = diagonal(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        let split = spectrum.split_few_rows(9);
+        assert_eq!(split.variances.as_slice(), [5.0, 6.0]);
+        assert_eq!((split.isotropic.count, split.isotropic.variance), (4.0, 2.5));
+        assert_eq!(spectrum.split_few_rows(2).variances.as_slice(), [6.0]);
+        assert!(!spectrum.split_few_rows(400).is_flat());
+        assert!(!diagonal(&[0.0, 0.0, 1.0]).split_few_rows(4).is_flat());
+    }
+
+    /// max(λ, σ₀²) along the active axes, σ₀² along the others.
+    #[test]
+    fn the_covariance_of_a_split_has_the_blur_in_every_direction() {
+        let covariance = diagonal(&[0.1, 0.5, 4.0]).split_leading(2).covariance(1.0);
+        assert!(
+            (covariance - DMatrix::from_diagonal(&DVector::from_vec(vec![1.0, 1.0, 4.0]))).amax() < 1e-12
+        );
+    }
+
+    /// `dim` standard normal columns, the first two 5 and 3 times as wide.
+    fn rows(n: usize, dim: usize) -> DMatrix<f64> {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+        DMatrix::from_fn(n, dim, |_, axis| {
+            let z: f64 = StandardNormal.sample(&mut rng);
+            [5.0, 3.0].get(axis).unwrap_or(&1.0) * z
+        })
+    }
+
+    fn flat_bottom(rows: DMatrix<f64>, weight: f64) -> Split {
+        let n = rows.nrows();
+        let sample = FoldedSample::new(rows, vec![weight; n], vec![0; n], 2).unwrap();
+        let covariance = sample.rows.transpose() * &sample.rows / n as f64;
+        Spectrum::new(&covariance).unwrap().split_flat_bottom(&sample, n as f64)
+    }
+
+    #[test]
+    fn a_bottom_is_flat_where_it_is_gaussian_noise_and_only_there() {
+        for weight in [1.0, 3.0] {
+            let split = flat_bottom(rows(4000, 8), weight);
+            assert_eq!((split.isotropic.count, split.active.ncols()), (6.0, 2));
+            assert!((split.isotropic.variance - 1.0).abs() < 0.05);
+            assert!((split.rest_std() - 1.0).abs() < 0.03);
+        }
+        // Four directions are too few to be judged.
+        assert!(!flat_bottom(rows(4000, 6), 1.0).is_flat());
+        // On a sphere the variances are equal too, but not the kurtosis: too small; and too large in a star.
+        for power in [-1.0, 1.0] {
+            let mut bent = rows(4000, 8);
+            for mut row in bent.row_iter_mut() {
+                let length: f64 = row.columns(2, 6).norm();
+                row.columns_mut(2, 6).scale_mut((length / 6f64.sqrt()).powf(power));
+            }
+            assert!(!flat_bottom(bent, 1.0).is_flat(), "{power}");
+        }
+        // One direction wider by a half is no noise; the five below it are.
+        let mut wider = rows(4000, 8);
+        wider.column_mut(2).scale_mut(1.5);
+        assert_eq!(flat_bottom(wider, 1.0).isotropic.count, 5.0);
+    }
+}

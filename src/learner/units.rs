@@ -2,6 +2,7 @@ use nalgebra::{DMatrix, DVector};
 
 use crate::error::{Error, Result};
 use crate::process::NoiseLevel;
+use crate::shapes::check_columns;
 
 /// Points this far from the affine hull of the rows, relatively, are on it.
 const ON_HULL: f64 = 1e-5;
@@ -92,11 +93,15 @@ impl Units {
 
     /// Rows of data (n × d) in working units: n × q, the nearest points of the affine hull where there is
     /// one.
-    pub fn to_working(&self, rows: &DMatrix<f64>) -> DMatrix<f64> {
-        self.noised_to_working(1.0, rows.clone())
+    ///
+    /// # Errors
+    /// [`Error::ShapeMismatch`] when `rows` does not have d columns.
+    pub fn to_working(&self, rows: &DMatrix<f64>) -> Result<DMatrix<f64>> {
+        check_columns(self.dim(), rows)?;
+        Ok(self.noised_to_working(1.0, rows.clone()))
     }
 
-    /// As [`to_working`](Self::to_working), for points Y = `signal` · X + sZ.
+    /// As [`to_working`](Self::to_working), for points Y = `signal` · X + sZ of dimension d.
     pub(crate) fn noised_to_working(&self, signal: f64, points: DMatrix<f64>) -> DMatrix<f64> {
         let scaled = self.scaled(signal, points);
         match &self.hull_axes {
@@ -115,11 +120,15 @@ impl Units {
     }
 
     /// Rows in working units (n × q) in the data's units: n × d.
-    pub fn to_data(&self, rows: &DMatrix<f64>) -> DMatrix<f64> {
-        self.noised_to_data(1.0, rows)
+    ///
+    /// # Errors
+    /// [`Error::ShapeMismatch`] when `rows` does not have q columns.
+    pub fn to_data(&self, rows: &DMatrix<f64>) -> Result<DMatrix<f64>> {
+        check_columns(self.working_dim(), rows)?;
+        Ok(self.noised_to_data(1.0, rows))
     }
 
-    /// As [`to_data`](Self::to_data), for points Y = `signal` · X + sZ of the hull.
+    /// As [`to_data`](Self::to_data), for points Y = `signal` · X + sZ of the hull, in q dimensions.
     pub(crate) fn noised_to_data(&self, signal: f64, rows: &DMatrix<f64>) -> DMatrix<f64> {
         let mut data = match &self.hull_axes {
             Some(axes) => product(rows, &axes.transpose()),

@@ -236,4 +236,18 @@ mod tests {
         }
         assert!(std_within_cells(&sample, &given, &SingleCell).unwrap().is_none());
     }
+
+    /// One Gaussian has nothing more to show in other units, and few rows keep theirs.
+    #[test]
+    fn few_rows_keep_the_units_that_show_as_much() {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(3);
+        let law = Law::spherical(DVector::from_element(1, 1.0), DMatrix::zeros(1, 2), 1.0).unwrap();
+        let given = DVector::from_element(2, 1.0);
+        let partitioner = GaussianPartitioner::default();
+        let (few, _) = standardised(law.draw(300, &mut rng));
+        assert!(std_within_cells(&few, &given, &partitioner).unwrap().is_none());
+        let (many, _) = standardised(law.draw(4_000, &mut rng));
+        let within = std_within_cells(&many, &given, &partitioner).unwrap().unwrap();
+        assert!((within - given).amax() < 0.1);
+    }
 }

@@ -4,8 +4,9 @@ use std::fmt::Debug;
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
 
 use super::gaussian::check_masses;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::kernels::responsibilities_in_place;
+use crate::shapes::check_size;
 
 /// A partition of space into k cells around warm starts, by responsibilities
 /// r = softmax(log-weights): a partition of unity by construction.
@@ -54,7 +55,8 @@ pub trait Partition: Any + Debug + Send + Sync {
     /// `log_weights` (n × k).
     ///
     /// # Errors
-    /// Those of a user's own cells.
+    /// Those of a user's own cells; the cells of this crate say
+    /// [`Error::ShapeMismatch`](crate::Error::ShapeMismatch).
     fn log_weights_into(
         &self,
         bandwidth: f64,
@@ -65,7 +67,8 @@ pub trait Partition: Any + Debug + Send + Sync {
     /// Writes the gradient of one cell's log-weight at the rows of `points` into `gradient` (both n × m).
     ///
     /// # Errors
-    /// Those of a user's own cells.
+    /// Those of a user's own cells; the cells of this crate say
+    /// [`Error::ShapeMismatch`](crate::Error::ShapeMismatch).
     fn log_weight_gradient_into(
         &self,
         bandwidth: f64,
@@ -109,6 +112,18 @@ pub trait Partition: Any + Debug + Send + Sync {
     }
 }
 
+/// Points of the cells' dimension, and room for their log-weights?
+pub(super) fn check_room_for_weights(
+    cells: &dyn Partition,
+    points: &DMatrixView<'_, f64>,
+    log_weights: &DMatrixViewMut<'_, f64>,
+) -> Result<()> {
+    let (count, dim) = cells.centres().shape();
+    check_size("columns of the points", dim, points.ncols())?;
+    check_size("rows of log-weights", points.nrows(), log_weights.nrows())?;
+    check_size("columns of log-weights", count, log_weights.ncols())
+}
+
 /// Local coordinates u = A(y − c) of a cell, and the cell's own centre denoiser c + Bu.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LocalFrame {
@@ -134,15 +149,10 @@ impl MixtureParameters {
     pub(crate) fn check(&self, dim: usize) -> Result<()> {
         let cells = self.means.nrows();
         check_masses(&self.masses, cells)?;
-        let sizes = std::iter::once(("columns of the means of a mixture", dim, self.means.ncols()))
+        let mut sizes = std::iter::once(("columns of the means of a mixture", dim, self.means.ncols()))
             .chain(std::iter::once(("covariances of a mixture", cells, self.covariances.len())))
             .chain(self.covariances.iter().map(|c| ("rows of a covariance of a mixture", dim, c.nrows())))
             .chain(self.covariances.iter().map(|c| ("columns of a covariance of a mixture", dim, c.ncols())));
-        for (what, expected, found) in sizes {
-            if found != expected {
-                return Err(Error::ShapeMismatch { what, expected, found });
-            }
-        }
-        Ok(())
+        sizes.try_for_each(|(what, expected, found)| check_size(what, expected, found))
     }
 }

@@ -9,6 +9,7 @@ use super::cells::Partition;
 use super::gaussian::{CrossFittedMixture, FoldedSample};
 use crate::error::Result;
 use crate::process::NoiseLevel;
+use crate::shapes::check_size;
 
 /// What a [`Partitioner`] sees of a level: a bounded sample of rows, and where the level before
 /// believes their centres to be. Coordinates are the working ones of the active subspace.
@@ -44,6 +45,15 @@ impl<'a> CentreEstimates<'a> {
     /// The same estimates after a level that used `previous`.
     pub fn with_previous(self, previous: &'a Arc<dyn Partition>) -> Self {
         Self { previous: Some(previous), ..self }
+    }
+
+    /// Is there one estimate and one weight for each of the rows, and has the previous partition their dimension?
+    pub(super) fn check(&self) -> Result<()> {
+        check_size("rows of the estimates", self.rows.nrows(), self.estimates.nrows())?;
+        check_size("columns of the estimates", self.rows.ncols(), self.estimates.ncols())?;
+        check_size("row weights", self.rows.nrows(), self.weights.len())?;
+        let previous = self.previous.map_or(self.rows.ncols(), |cells| cells.centres().ncols());
+        check_size("dimension of the previous partition", self.rows.ncols(), previous)
     }
 }
 

@@ -77,6 +77,8 @@ fn ornstein_uhlenbeck_steps_obey_the_rule_of_the_theorem() {
         for step in [0.05, 0.5] {
             let levels = OrnsteinUhlenbeck::new().with_time(5.0).with_step(step).levels(scale).unwrap();
             let blur = 0.5 * (scale.component_std / scale.data_std).powi(2).ln_1p();
+            // The first level is at the time asked for: X has shrunk by e^−T.
+            assert!((levels.noisiest().signal().ln() + 5.0).abs() < 1e-9);
             for pair in levels.windows(2) {
                 let time = |level: NoiseLevel| -level.signal().ln() + blur;
                 let allowed = step * time(pair[1]).min(1.0);
@@ -95,6 +97,7 @@ fn impossible_settings_are_errors_that_name_the_setting() {
         Box::new(Geometric::new().with_noisiest(f64::INFINITY)),
         Box::new(Geometric::new().with_quietest(0.0)),
         Box::new(Geometric::new().with_quietest(5.0)),
+        Box::new(Geometric::new().with_noisiest(5.0).with_quietest(5.0)),
         Box::new(VarianceExploding::new().with_quietest(0.0)),
         Box::new(VarianceExploding::new().with_levels(1)),
         Box::new(LinearBeta::new().with_steps(0)),
@@ -132,4 +135,21 @@ fn extreme_scales_give_short_valid_lists() {
             assert!(levels.len() < 10_000, "{schedule:?}: {}", levels.len());
         }
     }
+}
+
+#[test]
+fn a_setting_is_kept_and_changes_no_other() {
+    let lengths = |schedule: &dyn NoiseSchedule| schedule.levels(SCALES[0]).unwrap().len();
+    assert_eq!(lengths(&Karras::new().with_levels(7)), 7);
+    assert_eq!(lengths(&VarianceExploding::new().with_levels(7)), 7);
+    assert_eq!(lengths(&CosineBeta::new().with_steps(70)), 70);
+    assert_eq!(lengths(&LinearBeta::new().with_steps(70)), 70);
+    let ends = |schedule: &dyn NoiseSchedule| {
+        let levels = schedule.levels(SCALES[0]).unwrap();
+        (levels.noisiest().noise(), levels.quietest().noise())
+    };
+    let close = |(a, b): (f64, f64)| (a - 9.0).abs() < 1e-9 && (b - 0.25).abs() < 1e-9;
+    assert!(close(ends(&Geometric::new().with_noisiest(9.0).with_quietest(0.25).with_ratio(0.5))));
+    assert!(close(ends(&Karras::new().with_rho(3.0).with_levels(5).with_noisiest(9.0).with_quietest(0.25))));
+    assert!(close(ends(&VarianceExploding::new().with_levels(5).with_noisiest(9.0).with_quietest(0.25))));
 }

@@ -132,6 +132,7 @@ macro_rules! blurred_law {
                 rng: &mut dyn rand::Rng,
                 rows: nalgebra::DMatrixViewMut<'_, f64>,
             ) -> $crate::Result<()> {
+                $crate::shapes::check_room($crate::ScoreModel::dim(self), &rows)?;
                 $crate::score::draw_rows_into(self, rng, rows);
                 Ok(())
             }
@@ -145,14 +146,16 @@ macro_rules! blurred_law {
                 mut score: nalgebra::DMatrixViewMut<'_, f64>,
                 divergence: &mut [f64],
             ) -> $crate::Result<()> {
+                let dim = $crate::ScoreModel::dim(self);
+                $crate::shapes::check_room_for_rows(dim, &points, &score)?;
+                $crate::shapes::check_room_for_values(dim, &points, divergence)?;
                 let (signal, variance) = (level.signal(), level.bandwidth(self.component_std).powi(2));
-                let dim = $crate::ScoreModel::dim(self) as f64;
                 $crate::reference::blurred::for_each_row(self, level, points, |row| {
                     for (column, (mean, point)) in row.mean.iter().zip(row.point).enumerate() {
                         score[(row.index, column)] = (mean - point) / (variance * signal);
                     }
                     divergence[row.index] =
-                        (row.posterior.variance / variance - dim) / (variance * signal * signal);
+                        (row.posterior.variance / variance - dim as f64) / (variance * signal * signal);
                 });
                 Ok(())
             }
@@ -165,7 +168,9 @@ macro_rules! blurred_law {
                 points: nalgebra::DMatrixView<'_, f64>,
                 log_density: &mut [f64],
             ) -> $crate::Result<()> {
-                let jacobian = $crate::ScoreModel::dim(self) as f64 * level.signal().ln();
+                let dim = $crate::ScoreModel::dim(self);
+                $crate::shapes::check_room_for_values(dim, &points, log_density)?;
+                let jacobian = dim as f64 * level.signal().ln();
                 $crate::reference::blurred::for_each_row(self, level, points, |row| {
                     log_density[row.index] = row.posterior.log_density - jacobian;
                 });

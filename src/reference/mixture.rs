@@ -10,6 +10,7 @@ use super::quadrature::normalise;
 use crate::error::{Error, Result};
 use crate::process::NoiseLevel;
 use crate::score::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel, draw_rows_into};
+use crate::shapes::{check_room, check_room_for_rows, check_room_for_values};
 
 /// Rows evaluated together, so that the scores of all parts stay in cache.
 const BLOCK: usize = 128;
@@ -152,6 +153,7 @@ impl ScoreModel for MixtureOfLaws {
     }
 
     fn exact_sample_into(&self, rng: &mut dyn Rng, rows: DMatrixViewMut<'_, f64>) -> Result<()> {
+        check_room(self.dim(), &rows)?;
         draw_rows_into(self, rng, rows);
         Ok(())
     }
@@ -165,6 +167,8 @@ impl DifferentiableScore for MixtureOfLaws {
         mut score: DMatrixViewMut<'_, f64>,
         divergence: &mut [f64],
     ) -> Result<()> {
+        check_room_for_rows(self.dim(), &points, &score)?;
+        check_room_for_values(self.dim(), &points, divergence)?;
         for (block, divergence) in divergence.chunks_mut(BLOCK).enumerate() {
             let (first, rows) = (block * BLOCK, divergence.len());
             self.evaluate_block(level, points.rows(first, rows), score.rows_mut(first, rows), divergence)?;
@@ -180,6 +184,7 @@ impl LogDensity for MixtureOfLaws {
         points: DMatrixView<'_, f64>,
         log_density: &mut [f64],
     ) -> Result<()> {
+        check_room_for_values(self.dim(), &points, log_density)?;
         self.posterior(level, points, log_density)?;
         Ok(())
     }

@@ -114,4 +114,16 @@ mod tests {
             prop_assert!((found - direct).abs() <= 1e-10 * (1.0 + direct.abs()), "{found} {direct}");
         }
     }
+
+    #[test]
+    fn twice_the_sums_are_the_sums_of_all_rows_twice() {
+        let mut sums = NormalEquations::zeros(2, 1);
+        sums.gram.copy_from_slice(&[3.0, 0.5, 0.5, 2.0]);
+        sums.moment.copy_from_slice(&[1.5, -4.0]);
+        (sums.weight, sums.known_loss) = (7.0, 5.0);
+        let mut added = sums.clone();
+        added.add(&sums);
+        sums.scale(2.0);
+        assert_eq!(sums, added);
+    }
 }

@@ -228,4 +228,32 @@ mod tests {
         assert_eq!((fit.degree, fit.held_out_loss), (None, 0.0));
         assert!(fit.correction.iter().all(|&c| c == 0.0));
     }
+
+    /// Targets t in one fold each, learned by one constant. Fitted to the others it is their mean m, and its loss
+    /// on a fold of n rows is n m² − 2 m Σt.
+    #[test]
+    fn a_constant_s_losses_and_their_standard_error_are_those_by_hand() {
+        let targets = [[1.0, 2.0, 3.0], [2.0, 2.5, 0.5], [4.0, 1.0, 2.0], [1.5, 2.5, 3.5]];
+        let folds = targets.map(|fold| {
+            let mut sums = NormalEquations::zeros(1, 1);
+            sums.gram.fill(3.0);
+            sums.moment.fill(fold.iter().sum());
+            sums.weight = 3.0;
+            sums
+        });
+        let fit = fit_ridge(&folds, &[0], &[0.0]).unwrap();
+        let all: f64 = targets.as_flattened().iter().sum();
+        let losses = targets.map(|fold| {
+            let own: f64 = fold.iter().sum();
+            let mean = (all - own) / 9.0;
+            3.0 * mean * mean - 2.0 * mean * own
+        });
+        let sum: f64 = losses.iter().sum();
+        let variance = losses.iter().map(|loss| (loss - sum / 4.0).powi(2)).sum::<f64>() / 3.0;
+        approx::assert_relative_eq!(fit.held_out_loss, sum / 12.0, epsilon = 1e-12);
+        approx::assert_relative_eq!(fit.judged_loss, sum / 12.0, epsilon = 1e-12);
+        approx::assert_relative_eq!(fit.std_error, (4.0 * variance).sqrt() / 12.0, epsilon = 1e-12);
+        // One system a fold, and the one of all.
+        assert_eq!((fit.degree, fit.solves), (Some(0), 5));
+    }
 }

@@ -1,11 +1,12 @@
 use nalgebra::{DMatrix, DMatrixViewMut};
 use rand::Rng;
 
-use super::path::{Centres, Path, Step, Steps, add_noise, check_room};
+use super::path::{Centres, Path, Step, Steps, add_noise};
 use super::traits::Sampler;
 use crate::error::Result;
 use crate::process::NoiseLevels;
 use crate::score::ScoreModel;
+use crate::shapes::check_room;
 
 /// Steps of the default form: the fewest at which its error was below sampling noise.
 pub(super) const DEFAULT_STEPS: usize = 30;

@@ -2,11 +2,11 @@ use nalgebra::DMatrixViewMut;
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::path::check_room;
 use super::traits::Sampler;
 use crate::error::Result;
 use crate::process::NoiseLevels;
 use crate::score::ScoreModel;
+use crate::shapes::check_room;
 
 /// Draws from the law itself, where the model knows it in closed form: no diffusion, no discretisation.
 ///

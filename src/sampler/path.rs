@@ -1,6 +1,6 @@
 //! What the shipped samplers share: the steps they take, where they start, how a state advances.
 
-use nalgebra::{DMatrix, DMatrixViewMut, SymmetricEigen};
+use nalgebra::{DMatrix, SymmetricEigen};
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
@@ -167,14 +167,5 @@ pub(super) fn add_noise(state: &mut DMatrix<f64>, std: f64, rng: &mut dyn Rng) {
     for u in state.as_mut_slice() {
         let z: f64 = StandardNormal.sample(rng);
         *u += std * z;
-    }
-}
-
-/// Room for rows of dimension `dim`?
-pub(super) fn check_room(dim: usize, rows: &DMatrixViewMut<'_, f64>) -> Result<()> {
-    if rows.ncols() == dim {
-        Ok(())
-    } else {
-        Err(Error::ShapeMismatch { what: "columns of the rows to fill", expected: dim, found: rows.ncols() })
     }
 }

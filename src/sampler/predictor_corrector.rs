@@ -2,11 +2,12 @@ use nalgebra::DMatrixViewMut;
 use rand::Rng;
 
 use super::ddpm::{DEFAULT_STEPS, ancestral_step};
-use super::path::{Centres, Path, Steps, add_noise, check_room};
+use super::path::{Centres, Path, Steps, add_noise};
 use super::traits::Sampler;
 use crate::error::{Error, Result};
 use crate::process::NoiseLevels;
 use crate::score::ScoreModel;
+use crate::shapes::check_room;
 
 const DEFAULT_CORRECTIONS: usize = 1;
 const DEFAULT_STEP_SIZE: f64 = 0.1;

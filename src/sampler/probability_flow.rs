@@ -1,11 +1,12 @@
 use nalgebra::DMatrixViewMut;
 use rand::Rng;
 
-use super::path::{Centres, Path, Steps, check_room};
+use super::path::{Centres, Path, Steps};
 use super::traits::Sampler;
 use crate::error::Result;
 use crate::process::NoiseLevels;
 use crate::score::ScoreModel;
+use crate::shapes::check_room;
 
 /// Steps, each one evaluation of the score.
 const DEFAULT_STEPS: usize = 20;

@@ -255,6 +255,62 @@ fn chunks_are_independent_and_seeds_reproduce() {
     }
 }
 
+/// A standard Gaussian, which keeps the noise of every level that it is asked for.
+struct Asked(std::sync::Mutex<Vec<f64>>);
+
+impl ScoreModel for Asked {
+    fn dim(&self) -> usize {
+        1
+    }
+
+    fn score_into(
+        &self,
+        level: NoiseLevel,
+        points: DMatrixView<'_, f64>,
+        mut score: DMatrixViewMut<'_, f64>,
+    ) -> Result<()> {
+        self.0.lock().unwrap().push(level.noise());
+        let variance = 1.0 + level.noise().powi(2);
+        score.zip_apply(&points, |score, y| *score = -y / variance);
+        Ok(())
+    }
+
+    fn component_std(&self) -> f64 {
+        0.5
+    }
+
+    fn start(&self, level: NoiseLevel) -> Result<crate::score::GaussianLaw> {
+        GaussianMixture::kernel(&DMatrix::zeros(1, 1), 1.0)?.start(level)
+    }
+}
+
+#[test]
+fn samplers_ask_for_the_levels_that_they_are_set_to() {
+    let levels = NoiseLevels::variance_exploding([6.0, 1.5, 0.4]).unwrap();
+    let asked = |sampler: &dyn Sampler| {
+        let model = Asked(Default::default());
+        sampler.sample(&model, &levels, 3, &mut rng(1)).unwrap();
+        model.0.into_inner().unwrap()
+    };
+    let given: [Box<dyn Sampler>; 3] = [
+        Box::new(Ddpm::new().with_given_levels()),
+        Box::new(ProbabilityFlow::new().with_given_levels()),
+        Box::new(PredictorCorrector::new().with_given_levels()),
+    ];
+    for sampler in given {
+        assert!(asked(&*sampler).iter().all(|noise| [6.0, 1.5, 0.4].contains(noise)), "{sampler:?}");
+    }
+    let corrector = PredictorCorrector::new();
+    for steps in [4, 9] {
+        assert_eq!(asked(&Ddpm::new().with_steps(steps)).len(), steps);
+        assert_eq!(asked(&ProbabilityFlow::new().with_steps(steps)).len(), steps);
+        assert_eq!(asked(&corrector.clone().with_corrections(0).with_steps(steps)).len(), steps);
+        // A correction at each level that a step has reached, but the last, or that too.
+        let corrected = asked(&corrector.clone().with_corrections(2).with_steps(steps)).len();
+        assert!(corrected == 3 * steps || corrected == 3 * steps - 2, "{corrected}");
+    }
+}
+
 #[test]
 fn impossible_requests_are_errors() {
     let levels = exploding(20.0, 0.1, 10);

@@ -29,7 +29,7 @@ pub(super) fn standard_normals(n: usize, dim: usize, rng: &mut dyn Rng) -> DMatr
     DMatrix::from_fn(n, dim, |_, _| StandardNormal.sample(rng))
 }
 
-/// Fills the rows of `rows` with draws of a law that draws one at a time.
+/// Fills the rows of `rows` (n × d) with draws of a law that draws one at a time, of dimension d.
 pub(crate) fn draw_rows_into(
     law: &impl Distribution<DVector<f64>>,
     rng: &mut dyn Rng,

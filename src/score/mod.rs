@@ -16,7 +16,6 @@ pub(crate) use cell_mixture::{CellMixture, Embedding, RadialShape};
 pub(crate) use centre::{centres_and_divergence_into, centres_into};
 pub(crate) use draws::draw_rows_into;
 pub use gaussian_mixture::GaussianMixture;
-pub(crate) use model::check_columns;
 pub use model::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel};
 pub use numerical_divergence::NumericalDivergence;
 pub use piecewise_polynomial::PiecewisePolynomialScore;

@@ -3,6 +3,7 @@ use rand::Rng;
 
 use crate::error::{Error, Result};
 use crate::process::NoiseLevel;
+use crate::shapes::check_columns;
 
 /// A Gaussian law N(mean, covariance), the start of a reverse diffusion.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,10 +55,11 @@ pub trait ScoreModel: Send + Sync {
 
     /// Writes ∇ log p at the rows of `points` (n × d) into the rows of `score` (n × d).
     ///
-    /// Shapes are checked by the callers in this crate; each row depends on no other.
+    /// Each row depends on no other. Callers in this crate pass the right shapes.
     ///
     /// # Errors
-    /// [`Error::LevelOutOfRange`] at a level the model does not know.
+    /// [`Error::LevelOutOfRange`] at a level the model does not know; the models of this crate also say
+    /// [`Error::ShapeMismatch`].
     fn score_into(
         &self,
         level: NoiseLevel,
@@ -179,14 +181,5 @@ pub trait LogDensity: DifferentiableScore {
         let mut log_density = DVector::zeros(points.nrows());
         self.log_density_into(level, points.as_view(), log_density.as_mut_slice())?;
         Ok(log_density)
-    }
-}
-
-/// Rows of dimension `dim`?
-pub(crate) fn check_columns(dim: usize, points: &DMatrix<f64>) -> Result<()> {
-    if points.ncols() == dim {
-        Ok(())
-    } else {
-        Err(Error::ShapeMismatch { what: "columns of the points", expected: dim, found: points.ncols() })
     }
 }

@@ -4,6 +4,7 @@ use rand::Rng;
 use super::model::{DifferentiableScore, GaussianLaw, ScoreModel};
 use crate::error::Result;
 use crate::process::NoiseLevel;
+use crate::shapes::{check_room_for_rows, check_room_for_values};
 
 /// Step relative to the scale on which the score varies: the cube root of machine precision, where
 /// truncation and rounding of a central difference balance.
@@ -97,6 +98,8 @@ impl<M: ScoreModel> DifferentiableScore for NumericalDivergence<M> {
         score: DMatrixViewMut<'_, f64>,
         divergence: &mut [f64],
     ) -> Result<()> {
+        check_room_for_rows(self.dim(), &points, &score)?;
+        check_room_for_values(self.dim(), &points, divergence)?;
         self.0.score_into(level, points, score)?;
         divergence.fill(0.0);
         let scale = level.signal() * level.bandwidth(self.0.component_std());

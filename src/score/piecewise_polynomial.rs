@@ -8,6 +8,7 @@ use super::level_score::LevelScore;
 use super::model::{DifferentiableScore, GaussianLaw, ScoreModel};
 use crate::error::{Error, Result};
 use crate::process::{NoiseLevel, NoiseLevels};
+use crate::shapes::{check_room_for_rows, check_room_for_values};
 
 /// Rows evaluated together, so that a block's features stay in the cache.
 const BLOCK: usize = 128;
@@ -139,6 +140,10 @@ impl PiecewisePolynomialScore {
         mut score: DMatrixViewMut<'_, f64>,
         mut divergence: Option<&mut [f64]>,
     ) -> Result<()> {
+        check_room_for_rows(self.dim(), &points, &score)?;
+        if let Some(values) = &divergence {
+            check_room_for_values(self.dim(), &points, values)?;
+        }
         let polynomials = self.polynomials(level)?;
         match (&self.base, divergence.as_deref_mut()) {
             (Some(base), Some(out)) => {

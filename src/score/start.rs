@@ -32,3 +32,44 @@ pub(super) fn probe<M: ScoreModel + ?Sized>(model: &M, level: NoiseLevel) -> Res
         covariance: factor.solve(&DMatrix::identity(dim, dim)),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use nalgebra::{DMatrixView, DMatrixViewMut, DVector};
+
+    use super::*;
+    use crate::score::GaussianMixture;
+
+    /// A score alone.
+    struct Alone(GaussianMixture);
+
+    impl ScoreModel for Alone {
+        fn dim(&self) -> usize {
+            self.0.dim()
+        }
+
+        fn score_into(
+            &self,
+            level: NoiseLevel,
+            points: DMatrixView<'_, f64>,
+            score: DMatrixViewMut<'_, f64>,
+        ) -> Result<()> {
+            self.0.score_into(level, points, score)
+        }
+    }
+
+    #[test]
+    fn a_gaussian_s_mean_and_covariance_are_found_from_its_score_at_every_noise() {
+        let covariance = DMatrix::from_row_slice(2, 2, &[0.5, 0.2, 0.2, 0.3]);
+        let mean = DMatrix::from_row_slice(1, 2, &[7.0, -2.0]);
+        let law = GaussianMixture::new(DVector::from_element(1, 1.0), mean, vec![covariance]).unwrap();
+        for level in [(1.0, 3.0), (0.3, 1.0), (0.5, 20.0)] {
+            let level = NoiseLevel::new(level.0, level.1).unwrap();
+            let exact = law.start(level).unwrap();
+            let found = Alone(law.clone()).start(level).unwrap();
+            let variance = exact.covariance.amax();
+            assert!((found.mean - exact.mean).amax() < 1e-9);
+            assert!((found.covariance - exact.covariance).amax() < 1e-6 * variance);
+        }
+    }
+}

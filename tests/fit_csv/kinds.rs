@@ -110,6 +110,17 @@ fn scales_offsets_and_many_columns_fit() {
 }
 
 #[test]
+#[ignore = "ten seconds and more: cargo test --test fit_csv -- --ignored"]
+fn a_table_of_a_million_rows_fits() {
+    let bench = Bench::new("kinds/million");
+    write(&bench, "in.csv", &normals(1_000_000, 1));
+    bench.succeed("--data in.csv --samples 1000 --out new.csv");
+    let drawn = bench.table("new.csv").rows;
+    assert!(drawn.mean().abs() < 0.2 && (0.8..1.2).contains(&drawn.variance()), "{}", drawn.variance());
+    fs::remove_file(bench.0.join("in.csv")).unwrap();
+}
+
+#[test]
 fn what_cannot_be_fitted_is_named() {
     let bench = Bench::new("kinds/errors");
     for (rows, expected) in [

@@ -234,3 +234,59 @@ fn widest_direction(covariance: &DMatrix<f64>) -> (f64, DVector<f64>) {
     let largest = eigen.eigenvalues.imax();
     (eigen.eigenvalues[largest], eigen.eigenvectors.column(largest).into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at<'a>(data: &'a WeightedRows, centres: &[f64], masses: &[f64], bandwidth: f64) -> Annealing<'a> {
+        let mut annealing = Annealing::new(data).unwrap();
+        annealing.centres = DMatrix::from_column_slice(centres.len(), 1, centres);
+        annealing.masses = DVector::from_row_slice(masses);
+        annealing.bandwidth = bandwidth;
+        annealing
+    }
+
+    fn hundred_rows() -> WeightedRows {
+        WeightedRows { rows: DMatrix::from_fn(100, 1, |i, _| i as f64), weights: vec![2.0; 100] }
+    }
+
+    #[test]
+    fn cells_that_meet_merge_at_their_centre_of_mass_and_light_ones_drop() {
+        let data = hundred_rows();
+        // Of 100 rows a cell with fewer than five is light.
+        let mut annealing = at(&data, &[10.0, 50.0, 12.0, 80.0, 90.0], &[0.3, 0.36, 0.2, 0.06, 0.04], 8.0);
+        assert_eq!(annealing.merge_and_drop(), [0, 1, 3]);
+        let masses = annealing.masses.as_slice();
+        let expected = [0.5, 0.36, 0.06].map(|mass| mass / 0.92);
+        assert!(masses.iter().zip(expected).all(|(a, b): (&f64, f64)| (a - b).abs() < 1e-12), "{masses:?}");
+        let centres = annealing.centres.as_slice();
+        assert!((centres[0] - 10.8).abs() < 1e-12 && centres[1..] == [50.0, 80.0], "{centres:?}");
+    }
+
+    #[test]
+    fn wide_cells_split_along_their_widest_direction() {
+        let data = hundred_rows();
+        let variances = [25.0, 16.5].map(|variance| DMatrix::from_element(1, 1, variance));
+        // Bandwidth 4: the first cell is wider by 25 > 1.05 · 16, by √(25 − 16) = 3 to both sides.
+        let mut annealing = at(&data, &[20.0, 70.0], &[0.6, 0.4], 4.0);
+        assert!(annealing.split(&variances, &[0, 1]));
+        let mut centres: Vec<f64> = annealing.centres.iter().copied().collect();
+        centres.sort_by(f64::total_cmp);
+        assert!(centres.iter().zip([17.0, 23.0, 70.0]).all(|(a, b)| (a - b).abs() < 1e-12), "{centres:?}");
+        let mut masses: Vec<f64> = annealing.masses.iter().copied().collect();
+        masses.sort_by(f64::total_cmp);
+        assert_eq!(masses, [0.3, 0.3, 0.4]);
+        // A cell of fewer rows than two light ones, twenty, stays whole.
+        assert!(!at(&data, &[20.0, 70.0], &[0.19, 0.81], 4.0).split(&variances, &[0, 1]));
+        assert!(at(&data, &[20.0, 70.0], &[0.21, 0.79], 4.0).split(&variances, &[0, 1]));
+        // A step is a third of a bandwidth at least, and a quarter of the cells split at most.
+        let variances = vec![DMatrix::from_element(1, 1, 17.0); 8];
+        let eight: Vec<f64> = (0..8).map(|i| 12.0 * i as f64).collect();
+        let mut annealing = at(&data, &eight, &[0.2; 8], 4.0);
+        annealing.masses.fill(0.25);
+        assert!(annealing.split(&variances, &[0, 1, 2, 3, 4, 5, 6, 7]));
+        assert_eq!(annealing.masses.len(), 10);
+        assert!((annealing.centres[8] - annealing.centres[0]).abs() > 2.0 * 0.35 * 4.0 - 1e-12);
+    }
+}

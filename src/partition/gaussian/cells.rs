@@ -2,7 +2,8 @@ use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector, SymmetricEigen};
 
 use crate::error::{Error, Result};
 use crate::kernels::{Gaussian, Gaussians};
-use crate::partition::cells::{LocalFrame, MixtureParameters, Partition};
+use crate::partition::cells::{LocalFrame, MixtureParameters, Partition, check_room_for_weights};
+use crate::shapes::check_room_for_rows;
 
 /// Soft cells whose centres spread: U in cell j is N(cⱼ, Cⱼ), so the responsibilities at bandwidth
 /// τ are the posteriors of Σ wⱼ N(cⱼ, Cⱼ + τ² I), and the cell's own centre denoiser is
@@ -88,6 +89,7 @@ impl Partition for GaussianCells {
         points: DMatrixView<'_, f64>,
         log_weights: DMatrixViewMut<'_, f64>,
     ) -> Result<()> {
+        check_room_for_weights(self, &points, &log_weights)?;
         let gaussians = (0..self.masses.len()).map(|cell| self.blurred(bandwidth, cell));
         let gaussians = Gaussians::new(points.ncols(), gaussians.collect());
         gaussians.log_joint_into(points, log_weights);
@@ -101,6 +103,7 @@ impl Partition for GaussianCells {
         points: DMatrixView<'_, f64>,
         gradient: DMatrixViewMut<'_, f64>,
     ) -> Result<()> {
+        check_room_for_rows(self.centres.ncols(), &points, &gradient)?;
         let gaussian = self.blurred(bandwidth, cell);
         Gaussians::new(points.ncols(), vec![gaussian]).gradient_into(0, points, gradient);
         Ok(())

@@ -184,3 +184,40 @@ pub(super) fn for_each_block(data: &WeightedRows, mut visit: impl FnMut(DMatrixV
         visit(data.rows.rows(start, size), &data.weights[start..start + size]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two cells, three rows with weights: Σ w r, Σ w r x, Σ w r xxᵀ and Σ w r² by hand; and the M-step keeps
+    /// masses, means and, with so many rows, covariances.
+    #[test]
+    fn the_sums_of_a_step_are_those_by_hand() {
+        let mixture = MixtureParameters {
+            masses: DVector::from_vec(vec![0.3, 0.7]),
+            means: DMatrix::from_row_slice(2, 1, &[0.0, 2.0]),
+            covariances: vec![DMatrix::from_element(1, 1, 1.0), DMatrix::from_element(1, 1, 4.0)],
+        };
+        let (x, w) = ([0.5, -1.0, 3.0], [1.0, 2.0, 0.5]);
+        let data = WeightedRows { rows: DMatrix::from_column_slice(3, 1, &x), weights: w.to_vec() };
+        let sums = CellSums::of(&data, &mixture);
+        let joint = |x: f64| [0.3 * (-0.5 * x * x).exp(), 0.35 * (-0.125 * (x - 2.0) * (x - 2.0)).exp()];
+        for cell in 0..2 {
+            let share = |i: usize| joint(x[i])[cell] / (joint(x[i])[0] + joint(x[i])[1]);
+            let sum = |term: &dyn Fn(usize) -> f64| (0..3).map(|i| w[i] * term(i)).sum::<f64>();
+            let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} {b}");
+            close(sums.information[cell], sum(&|i| share(i) * share(i)));
+            close(sums.moments[(cell, 0)], sum(&share));
+            close(sums.moments[(cell, 1)], sum(&|i| share(i) * x[i]));
+            close(sums.moments[(cell, 2)], sum(&|i| share(i) * x[i] * x[i]));
+            let next = sums.maximise(IsotropicRest::NONE, &mixture);
+            close(next.masses[cell], sum(&share) / 3.5);
+            close(next.means[cell], sum(&|i| share(i) * x[i]) / sum(&share));
+        }
+        let density = mixture_log_density(&data, &mixture);
+        for i in 0..3 {
+            let expected = (joint(x[i])[0] + joint(x[i])[1]).ln() - 0.5 * std::f64::consts::TAU.ln();
+            assert!((density[i] - expected).abs() < 1e-12);
+        }
+    }
+}

@@ -83,3 +83,22 @@ impl FoldedSample {
         WeightedRows { rows: self.rows.clone(), weights: self.weights.clone() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fold_and_its_training_rows_are_all_rows_once() {
+        let rows = DMatrix::from_column_slice(5, 1, &[0.0, 1.0, 2.0, 3.0, 4.0]);
+        let weights = vec![1.0, 2.0, 3.0, 4.0, 5.0];
+        let sample = FoldedSample::new(rows, weights, vec![0, 1, 0, 2, 1], 3).unwrap();
+        let inside = sample.part(1, true);
+        assert_eq!((inside.rows.as_slice(), &inside.weights[..]), (&[1.0, 4.0][..], &[2.0, 5.0][..]));
+        let outside = sample.training(1);
+        assert_eq!(outside.rows.as_slice(), [0.0, 2.0, 3.0]);
+        assert_eq!(outside.weights, [1.0, 3.0, 4.0]);
+        let one = FoldedSample::new(DMatrix::zeros(2, 1), vec![1.0; 2], vec![1, 1], 2).unwrap();
+        assert_eq!(one.training(1).weights.len(), 2, "all in one fold are trained on all");
+    }
+}

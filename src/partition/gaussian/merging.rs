@@ -80,4 +80,14 @@ mod tests {
         approx::assert_relative_eq!(merged.covariances[0][(0, 0)], 1.25);
         assert_eq!(merged.means[1], 10.0);
     }
+
+    /// What a cell's rows lose, w (½ log det S − log w), is −w E log (w N(x; m, S)) up to ½ d (1 + log 2π).
+    #[test]
+    fn the_entropy_of_a_cell_is_that_of_a_gaussian_of_its_mass() {
+        let covariance = DMatrix::from_row_slice(2, 2, &[4.0, 1.0, 1.0, 2.0]);
+        for mass in [0.2, 1.0] {
+            let expected = mass * (0.5 * 7f64.ln() - f64::ln(mass));
+            assert!((entropy(mass, &covariance) - expected).abs() < 1e-12);
+        }
+    }
 }

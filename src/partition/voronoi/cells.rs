@@ -2,8 +2,9 @@ use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
 
 use crate::error::{Error, Result};
 use crate::kernels::linear_forms_into;
-use crate::partition::cells::{MixtureParameters, Partition};
+use crate::partition::cells::{MixtureParameters, Partition, check_room_for_weights};
 use crate::partition::gaussian::check_masses;
+use crate::shapes::check_room_for_rows;
 
 /// Voronoi cells around warm starts c₁ … c_k.
 ///
@@ -76,6 +77,7 @@ impl Partition for VoronoiCells {
         points: DMatrixView<'_, f64>,
         mut log_weights: DMatrixViewMut<'_, f64>,
     ) -> Result<()> {
+        check_room_for_weights(self, &points, &log_weights)?;
         let (coefficients, constants) = self.affinities(bandwidth);
         linear_forms_into(points, &coefficients, &constants, log_weights.as_view_mut());
         if self.masses.is_none() {
@@ -94,9 +96,10 @@ impl Partition for VoronoiCells {
         &self,
         bandwidth: f64,
         cell: usize,
-        _points: DMatrixView<'_, f64>,
+        points: DMatrixView<'_, f64>,
         mut gradient: DMatrixViewMut<'_, f64>,
     ) -> Result<()> {
+        check_room_for_rows(self.centres.ncols(), &points, &gradient)?;
         if self.masses.is_none() {
             gradient.fill(0.0);
             return Ok(());

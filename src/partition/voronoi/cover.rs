@@ -118,3 +118,39 @@ fn means_of_cells(mut sums: DMatrix<f64>, masses: DVector<f64>) -> WarmStarts {
 fn squared_distance(a: DMatrixView<'_, f64>, row: usize, b: DMatrixView<'_, f64>, other: usize) -> f64 {
     (0..a.ncols()).map(|axis| (a[(row, axis)] - b[(other, axis)]).powi(2)).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_closest_pair_is_joined_at_its_centre_of_mass() {
+        let starts = WarmStarts {
+            centres: DMatrix::from_row_slice(3, 2, &[-1.0, -3.0, 1.0, 3.0, 1.4, 3.3]),
+            masses: DVector::from_vec(vec![0.4, 0.2, 0.4]),
+        };
+        let merged = merge_closest(&starts).unwrap();
+        let expected = DMatrix::from_row_slice(2, 2, &[-1.0, -3.0, 3.8 / 3.0, 3.2]);
+        assert!((merged.centres - expected).amax() < 1e-12);
+        assert!((merged.masses - DVector::from_vec(vec![0.4, 0.6])).amax() < 1e-12);
+        let one = WarmStarts { centres: DMatrix::zeros(1, 2), masses: DVector::from_element(1, 1.0) };
+        assert!(merge_closest(&one).is_none());
+    }
+
+    /// Points at −1, 1 and near 1: a cover of radius ½ is two cells, with the means of their points.
+    #[test]
+    fn a_cover_has_a_centre_within_its_radius_of_every_point() {
+        let points = DMatrix::from_column_slice(4, 1, &[-1.0, 1.0, 1.3, 0.9]);
+        let weights = [1.0, 2.0, 1.0, 1.0];
+        let cover = greedy_cover(points.as_view(), &weights, 0.5, 0.0, 9);
+        assert!((cover.centres - DMatrix::from_column_slice(2, 1, &[-1.0, 1.05])).amax() < 1e-12);
+        assert!((cover.masses - DVector::from_vec(vec![0.2, 0.8])).amax() < 1e-12);
+        // A cell with less than the least share is dropped, and its point falls to the other one.
+        let one = greedy_cover(points.as_view(), &weights, 0.5, 0.3, 9);
+        assert_eq!((one.centres.nrows(), one.masses[0]), (1, 1.0));
+        assert!((one.centres[(0, 0)] - 0.64).abs() < 1e-12);
+        // Zero radius, and no more centres than are wanted.
+        assert_eq!(greedy_cover(points.as_view(), &weights, 0.0, 0.0, 9).centres.nrows(), 4);
+        assert_eq!(greedy_cover(points.as_view(), &weights, 0.0, 0.0, 2).centres.nrows(), 2);
+    }
+}

@@ -88,6 +88,7 @@ impl Partitioner for VoronoiPartitioner {
                 requirement: "at least 0 and below 1",
             });
         }
+        seen.check()?;
         let raw = self.raw_warm_starts(seen);
         let mut candidates = Vec::new();
         if self.soft {

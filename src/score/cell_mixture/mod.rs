@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::kernels::{FARTHEST, Gaussian, Gaussians};
 use crate::partition::MixtureParameters;
 use crate::process::NoiseLevel;
+use crate::shapes::check_room;
 
 /// Cells of Gaussian shape, or of one radial shape that they share, in m active directions; in the
 /// other d − m directions every cell is N(its mean, v I).
@@ -133,6 +134,7 @@ impl CellMixture {
         points: &DMatrixView<'_, f64>,
         mut outputs: Outputs<'_>,
     ) -> Result<()> {
+        outputs.check(self.dim(), points)?;
         let noised = self.at_level(level)?;
         let frame = self.embedding.frame();
         if self.embedding.rest.ncols() == 0 && frame.is_identity(0.0) {
@@ -232,6 +234,7 @@ impl ScoreModel for CellMixture {
     }
 
     fn exact_sample_into(&self, rng: &mut dyn Rng, rows: DMatrixViewMut<'_, f64>) -> Result<()> {
+        check_room(self.dim(), &rows)?;
         self.draw_into(rng, rows)
     }
 }

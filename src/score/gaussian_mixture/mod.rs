@@ -16,10 +16,11 @@ use self::component::check_shape;
 use self::spherical::SphericalMeans;
 use super::draws::{rows_by_component, standard_normals};
 use super::mixture::{Factors, NoisedMixture, Outputs};
-use super::model::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel, check_columns};
+use super::model::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel};
 use crate::error::{Error, Result};
 use crate::kernels::responsibilities_in_place;
 use crate::process::NoiseLevel;
+use crate::shapes::{check_columns, check_room};
 
 /// A Gaussian mixture Σ_j w_j N(μ_j, S_j), with score, divergence and log-density in closed form.
 ///
@@ -200,6 +201,7 @@ impl GaussianMixture {
     }
 
     fn evaluate(&self, level: NoiseLevel, points: DMatrixView<'_, f64>, outputs: Outputs<'_>) -> Result<()> {
+        outputs.check(self.dim(), &points)?;
         let weights = self.weights.as_slice();
         match &self.shape {
             Shape::Spherical { std, means } => means.evaluate(level, weights, *std, &points, outputs),
@@ -263,6 +265,7 @@ impl ScoreModel for GaussianMixture {
     }
 
     fn exact_sample_into(&self, rng: &mut dyn Rng, mut rows: DMatrixViewMut<'_, f64>) -> Result<()> {
+        check_room(self.dim(), &rows)?;
         let members = rows_by_component(self.weights.as_slice(), rows.nrows(), rng);
         for (index, members) in members.iter().enumerate().filter(|(_, members)| !members.is_empty()) {
             let standard = standard_normals(members.len(), self.dim(), rng);

@@ -13,7 +13,9 @@ use fearless_simd::prelude::*;
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 
 use super::cell_mixture::NoisedShape;
+use crate::error::Result;
 use crate::kernels::{Gaussians, Lanes, Rows, vectorised};
+use crate::shapes::{check_room_for_rows, check_room_for_values};
 
 /// Rows evaluated together, so that their coordinates stay in the cache.
 pub(super) const ROW_BLOCK: usize = 128;
@@ -29,6 +31,17 @@ pub(super) struct Outputs<'a> {
 }
 
 impl Outputs<'_> {
+    /// Is there room for the answers at points of dimension `dim`?
+    pub(super) fn check(&self, dim: usize, points: &DMatrixView<'_, f64>) -> Result<()> {
+        if let Some(score) = &self.score {
+            check_room_for_rows(dim, points, score)?;
+        }
+        for values in [&self.divergence, &self.log_density].into_iter().flatten() {
+            check_room_for_values(dim, points, values)?;
+        }
+        Ok(())
+    }
+
     /// Those of `size` rows from `start` on.
     pub(super) fn rows(&mut self, start: usize, size: usize) -> Outputs<'_> {
         Outputs {

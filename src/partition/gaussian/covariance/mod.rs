@@ -4,6 +4,9 @@
 //! pooled, first within a cell (a flat bottom of its spectrum), then across cells (equal spectra);
 //! only when cells have few rows is the whole matrix shrunk to the common one first.
 
+#[cfg(test)]
+mod tests;
+
 use nalgebra::{Cholesky, DMatrix, DVector, SymmetricEigen};
 
 /// Standard deviations of a χ² statistic that count as chance.
