@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, SamplingMode, Throughput, criterion_group, criterion_main};
 use gmix_diffusion::reference::{Law, targets};
 use gmix_diffusion::{
     Ddpm, DiffusionLearner, DiffusionModel, ExactSampler, GaussianMixture, GaussianPartitioner,
@@ -15,6 +15,13 @@ use nalgebra::{DMatrix, DVector};
 use rand::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 use rand_xoshiro::Xoshiro256PlusPlus;
+
+use crate::processor_time::ProcessorTime;
+
+#[path = "support/processor_time.rs"]
+mod processor_time;
+
+type Criterion = criterion::Criterion<ProcessorTime>;
 
 /// Rows drawn or evaluated at once.
 const ROWS: usize = 10_000;
@@ -170,7 +177,8 @@ fn laws() -> [(&'static str, Box<dyn Law>); 3] {
 
 criterion_group! {
     name = benches;
-    config = Criterion::default()
+    config = criterion::Criterion::default()
+        .with_measurement(ProcessorTime)
         .sample_size(10)
         .warm_up_time(Duration::from_millis(200))
         .measurement_time(Duration::from_secs(1));

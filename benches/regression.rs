@@ -10,12 +10,13 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Throughput, criterion_group, criterion_main};
 use gmix_diffusion::{Partition, VoronoiCells};
 use nalgebra::{Cholesky, DMatrix};
 
 use crate::hermite::HermiteBasis;
 use crate::normal_equations::NormalEquations;
+use crate::processor_time::ProcessorTime;
 use crate::ridge::fit_ridge;
 
 #[path = "../src/regression/hermite.rs"]
@@ -24,12 +25,16 @@ mod hermite;
 mod linalg;
 #[path = "../src/regression/normal_equations.rs"]
 mod normal_equations;
+#[path = "support/processor_time.rs"]
+mod processor_time;
 #[path = "../src/regression/ridge.rs"]
 mod ridge;
 /// Those of the library, for the modules compiled in.
 mod error {
     pub(crate) use gmix_diffusion::{Error, Result};
 }
+
+type Criterion = criterion::Criterion<ProcessorTime>;
 
 /// Rows evaluated together.
 const BLOCK: usize = 128;
@@ -118,7 +123,8 @@ fn equations(basis: &HermiteBasis, fold: usize) -> NormalEquations {
 
 criterion_group! {
     name = benches;
-    config = Criterion::default()
+    config = criterion::Criterion::default()
+        .with_measurement(ProcessorTime)
         .sample_size(30)
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1));
