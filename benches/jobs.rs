@@ -36,11 +36,12 @@ fn fit(learner: &DiffusionLearner, rows: &DMatrix<f64>) -> DiffusionModel {
     learner.fit(rows, &mut rng()).expect("enough rows")
 }
 
-/// Three Gaussians whose centres are about six apart.
+/// Three Gaussians whose centres are at least six apart, along the first axes.
 fn three_gaussians(dim: usize) -> GaussianMixture {
-    let distance = 4.5 / (dim as f64).sqrt();
-    let means =
-        DMatrix::from_fn(3, dim, |cell, axis| distance * (1.7 * (cell * dim + axis) as f64).sin() * 1.4);
+    let mut means = DMatrix::zeros(3, dim);
+    for cell in 0..3 {
+        means[(cell, cell % dim)] = 6.0 * (1 + cell / dim) as f64;
+    }
     GaussianMixture::spherical(DVector::from_row_slice(&[0.5, 0.3, 0.2]), means, 1.0)
         .expect("a valid mixture")
 }

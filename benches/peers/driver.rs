@@ -76,7 +76,9 @@ fn law(name: &str) -> Outcome<Box<dyn Law>> {
 
 /// Gaussians whose centres are 6 to 7 apart.
 fn three_in_fifty_dimensions(covariance: fn(usize) -> DMatrix<f64>) -> Outcome<GaussianMixture> {
-    let means = DMatrix::from_fn(3, 50, |cell, axis| (1.7 * (cell * 50 + axis) as f64).sin() * 0.95);
+    let means = DMatrix::from_fn(3, 50, |cell, axis| {
+        0.95 * ((1.7 + 0.9 * cell as f64) * axis as f64 + cell as f64).sin()
+    });
     let weights = DVector::from_row_slice(&[0.5, 0.3, 0.2]);
     Ok(GaussianMixture::new(weights, means, (0..3).map(covariance).collect())?)
 }
