@@ -90,7 +90,7 @@ def group_table(measured, group, element):
 def order(size):
     """Numbers by value, names as they are."""
     parts = "".join(c if c.isdigit() else " " for c in size or "").split()
-    return [int(part) for part in parts] if not (size or "")[:1].isalpha() else []
+    return tuple(int(part) for part in parts) if not (size or "")[:1].isalpha() else ()
 
 
 def significant(value):
