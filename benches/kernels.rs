@@ -10,7 +10,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Throughput, criterion_group, criterion_main};
 use gmix_diffusion::reference::{Law, targets};
 use gmix_diffusion::{DiffusionLearner, DiffusionModel, GaussianMixture, LogDensity, NoiseLevel, ScoreModel};
 use nalgebra::{Cholesky, DMatrix, DVector};
@@ -21,6 +21,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use crate::cell_moments::{CellMoments, feature_count};
 use crate::kernels::{Gaussian, Gaussians, exponentials_in_place, responsibilities_in_place};
 use crate::linalg::{Columns, add_transposed_product};
+use crate::processor_time::ProcessorTime;
 
 #[path = "../src/partition/gaussian/cell_moments.rs"]
 mod cell_moments;
@@ -28,6 +29,10 @@ mod cell_moments;
 mod kernels;
 #[path = "../src/linalg.rs"]
 mod linalg;
+#[path = "support/processor_time.rs"]
+mod processor_time;
+
+type Criterion = criterion::Criterion<ProcessorTime>;
 
 /// Rows of a benchmark, and those of them that are evaluated together where a loop takes blocks.
 const ROWS: usize = 2048;
@@ -209,7 +214,8 @@ fn normals(criterion: &mut Criterion) {
 
 criterion_group! {
     name = benches;
-    config = Criterion::default()
+    config = criterion::Criterion::default()
+        .with_measurement(ProcessorTime)
         .sample_size(30)
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1));

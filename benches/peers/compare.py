@@ -12,7 +12,6 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "
 
 import argparse
 import csv
-import hashlib
 import json
 import subprocess
 import sys
@@ -23,35 +22,16 @@ import numpy as np
 
 import report
 import rivals
+from crate import COMPOSITIONS, HERE, ROOT, build_driver, call, crate_version, read, total_variation
+from rivals import RIVALS
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
 STRETCHED = "stretched2d_k3"  # not among the laws of the tables
 LAWS = ("gmm1d_k2", "gmm2d_k3", "gmm10d_k5", "gmm5d_k3_gencov", "ring2d", "sphere10d", "balls5d")
 TABLES = ("galaxies", "old_faithful", "penguins")
 DIAMONDS_COLUMNS = ("carat", "depth", "table", "price", "x", "y", "z")
 DIAMONDS_ROWS = 10_000
 
-# The crate's compositions: name in the results, composition of the driver, whether the std is given.
-CRATE = {
-    "crate": ("default", False),
-    "crate_std": ("default", True),
-    "fast": ("fast", False),
-    "fast_std": ("fast", True),
-    "thorough": ("thorough", False),
-    "thorough_std": ("thorough", True),
-    "plain": ("plain", False),
-    "plain_std": ("plain", True),
-    "paper": ("paper", False),
-    "paper_std": ("paper", True),
-}
-# The others: function, methods it reports, whether it needs the std.
-RIVALS = {
-    "em": (rivals.em_bic, ("em_full", "em_types"), False),
-    "npml": (rivals.nonparametric_likelihood, ("npml",), True),
-    "kde": (rivals.kernel_density, ("kde",), False),
-    "em_starts": (rivals.em_starts, ("em_one_start", "em_ten_starts"), True),
-}
+TEST_ROWS = 20_000
 
 
 def main():
@@ -71,7 +51,7 @@ def main():
 
 
 def parse_options():
-    methods = [*CRATE, *RIVALS]
+    methods = [*COMPOSITIONS, *(rival for rival in RIVALS if rival != "em_cells")]
     usual = [method for method in methods if method != "em_starts"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--n", type=int, default=10_000, help="training rows from each law")
@@ -94,18 +74,12 @@ def compare_on_law(driver, law, n, seed, methods, results, directory):
     missing = results.missing(run, methods)
     if not missing:
         return
-    truth = call_driver(driver, "rows", law, n, seed, directory)
+    truth = call(driver, "rows", law, n, TEST_ROWS, seed, directory)
     train, test = (read(directory / f"{part}.f64", truth["dim"]) for part in ("train", "test"))
     log_truth = read(directory / "truth.f64")
 
     def judge(log_model):
-        ratio = np.exp(log_model - log_truth)
-        mass = float(ratio.mean())
-        return dict(
-            tv=float(np.maximum(0, 1 - ratio).mean()),
-            mass=mass,  # integral of the model's density over the law's support, 1 for a density
-            tv_normalised=float(np.maximum(0, 1 - ratio / mass).mean()),
-        )
+        return total_variation(log_model, log_truth)
 
     run_methods(driver, run, missing, train, test, truth["component_std"], judge, results, directory)
 
@@ -134,26 +108,26 @@ def compare_on_table(driver, name, split, options, results, directory):
 
 
 def needs_std(method):
-    return CRATE[method][1] if method in CRATE else RIVALS[method][2]
+    return COMPOSITIONS[method][1] if method in COMPOSITIONS else RIVALS[method][2]
 
 
 def run_methods(driver, run, methods, train, test, component_std, judge, results, directory):
     for method in methods:
-        if method in CRATE:
+        if method in COMPOSITIONS:
             fits = [crate_fit(driver, method, run["seed"], train.shape[1], component_std, directory)]
         else:
             known = [int(run["name"].split("_k")[1][0])] if method == "em_starts" else []
-            fits = RIVALS[method][0](train, test, component_std, run["seed"], *known)
+            fits = map(rivals.judged, RIVALS[method][0](train, test, component_std, run["seed"], *known))
         for fit in fits:
             judged = {} if fit.log_density is None else judge(fit.log_density)
             results.add({**run, "method": fit.method, **judged, **fit.figures})
 
 
 def crate_fit(driver, method, seed, dim, component_std, directory) -> rivals.Fit:
-    composition, with_std = CRATE[method]
+    composition, with_std = COMPOSITIONS[method]
     given = component_std if with_std else "unknown"
     try:
-        figures = call_driver(driver, "fit", composition, given, seed, dim, directory)
+        figures = call(driver, "fit", composition, given, seed, dim, directory)
     except subprocess.CalledProcessError as failure:
         return rivals.Fit(method, None, {"error": failure.stderr.strip()})
     return rivals.Fit(method, read(directory / "model.f64"), figures)
@@ -180,42 +154,11 @@ class Results:
         return [method for method in methods if not {method, *(RIVALS[method][1] if method in RIVALS else ())} & done]
 
     def add(self, record):
-        if record["method"] in CRATE:
+        if record["method"] in COMPOSITIONS:
             record["crate"] = self.version
         print(report.line(record), file=sys.stderr, flush=True)
         with self.path.open("a") as file:
             file.write(json.dumps(record) + "\n")
-
-
-def crate_version():
-    """A fingerprint of the crate's sources: figures of older sources are not taken for today's."""
-    digest = hashlib.sha256()
-    for path in sorted((ROOT / "src").rglob("*.rs")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
-
-
-def build_driver():
-    """The driver's executable, built without threads."""
-    command = ["cargo", "build", "--release", "--no-default-features", "--bench", "peers"]
-    command += ["--message-format", "json-render-diagnostics"]
-    output = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
-    messages = [json.loads(line) for line in output.splitlines()]
-    return next(
-        message["executable"]
-        for message in messages
-        if message.get("executable") and message["target"]["name"] == "peers"
-    )
-
-
-def call_driver(driver, *arguments):
-    command = [driver, *map(str, arguments)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-
-
-def read(path, columns=None):
-    values = np.fromfile(path, dtype="<f8")
-    return values if columns is None else values.reshape(-1, columns)
 
 
 def read_table(name, diamonds):

@@ -4,6 +4,8 @@ from collections import defaultdict
 
 import numpy as np
 
+from document import table
+
 NAMES = {
     "crate": "crate",
     "crate_std": "crate, std given",
@@ -172,8 +174,3 @@ def value(run):
 
 def standard_error(values):
     return np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
-
-
-def table(head, rows):
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)

@@ -1,17 +1,16 @@
 """What the crate is compared with: density estimators fitted on rows (n x d).
 
 Each function takes training rows, test rows, the component std (None when unknown) and a seed, and
-returns a list of `Fit`: one for each estimator that it makes on the way. All draw as many rows as there
+returns a list of `Fitted`: one for each estimator that it makes on the way. All draw as many rows as there
 are test rows.
 """
 
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Callable
 
 import numpy as np
-from scipy.special import logsumexp
 from sklearn.cluster import kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
@@ -27,7 +26,20 @@ STARTS, SHORT = 5, 20
 
 
 @dataclass
+class Fitted:
+    """A fitted estimator: what it took, and how to evaluate it."""
+
+    method: str
+    fit_seconds: float
+    log_density: Callable
+    draw: Callable
+    figures: dict = field(default_factory=dict)
+
+
+@dataclass
 class Fit:
+    """An estimator's log-density at the test rows, and its times and other figures."""
+
     method: str
     log_density: np.ndarray
     figures: dict
@@ -40,20 +52,20 @@ def processor_seconds(call: Callable):
     return time.process_time() - start, result
 
 
-def judged(method: str, fit_seconds: float, log_density: Callable, draw: Callable, **figures) -> Fit:
+def judged(fitted: Fitted) -> Fit:
     """Evaluates a fitted estimator and times it."""
-    density_seconds, values = processor_seconds(log_density)
-    draw_seconds, _ = processor_seconds(draw)
-    times = dict(fit_seconds=fit_seconds, density_seconds=density_seconds, draw_seconds=draw_seconds)
-    return Fit(method, values, {**times, **figures})
+    density_seconds, values = processor_seconds(fitted.log_density)
+    draw_seconds, _ = processor_seconds(fitted.draw)
+    times = dict(fit_seconds=fitted.fit_seconds, density_seconds=density_seconds, draw_seconds=draw_seconds)
+    return Fit(fitted.method, values, {**times, **fitted.figures})
 
 
-def em_bic(train, test, component_std, seed) -> list[Fit]:
-    """scikit-learn's EM, number of components (1-20) by BIC: full covariances only, and all four types."""
+def em_bic(train, test, component_std, seed, most_components=MOST_COMPONENTS) -> list[Fitted]:
+    """scikit-learn's EM, number of components by BIC: full covariances only, and all four types."""
     best = {}
     seconds = dict.fromkeys(COVARIANCE_TYPES, 0.0)
     for covariance_type in COVARIANCE_TYPES:
-        for k in range(1, min(MOST_COMPONENTS, len(train)) + 1):
+        for k in range(1, min(most_components, len(train)) + 1):
             mixture = GaussianMixture(k, covariance_type=covariance_type, max_iter=200, random_state=seed)
             start = time.process_time()
             with warnings.catch_warnings():
@@ -67,19 +79,18 @@ def em_bic(train, test, component_std, seed) -> list[Fit]:
     def fit_of(method, types):
         chosen = min(types, key=lambda covariance_type: best[covariance_type][0])
         mixture = best[chosen][1]
-        return judged(
+        return Fitted(
             method,
             sum(seconds[covariance_type] for covariance_type in types),
             lambda: mixture.score_samples(test),
             lambda: mixture.sample(len(test)),
-            components=mixture.n_components,
-            covariance_type=chosen,
+            dict(components=mixture.n_components, covariance_type=chosen),
         )
 
     return [fit_of("em_full", ("full",)), fit_of("em_types", COVARIANCE_TYPES)]
 
 
-def em_starts(train, test, component_std, seed, components) -> list[Fit]:
+def em_starts(train, test, component_std, seed, components) -> list[Fitted]:
     """EM with the true number of components: full covariances, the best of one and of ten starts."""
 
     def fit_of(method, starts):
@@ -87,12 +98,23 @@ def em_starts(train, test, component_std, seed, components) -> list[Fit]:
         mixture = GaussianMixture(components, n_init=starts, random_state=seed).fit(train)
         seconds = time.process_time() - start
         log_density, draw = lambda: mixture.score_samples(test), lambda: mixture.sample(len(test))
-        return judged(method, seconds, log_density, draw, components=components)
+        return Fitted(method, seconds, log_density, draw, dict(components=components))
 
     return [fit_of("em_one_start", 1), fit_of("em_ten_starts", 10)]
 
 
-def nonparametric_likelihood(train, test, component_std, seed) -> list[Fit]:
+def em_cells(train, test, component_std, seed, components) -> list[Fitted]:
+    """scikit-learn's mixture of so many components, full covariances, after three steps of EM: for the times
+    of its densities and draws alone."""
+    mixture = GaussianMixture(components, max_iter=3, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        seconds, _ = processor_seconds(lambda: mixture.fit(train))
+    log_density, draw = lambda: mixture.score_samples(test), lambda: mixture.sample(len(test))
+    return [Fitted("em_cells", seconds, log_density, draw, dict(components=components))]
+
+
+def nonparametric_likelihood(train, test, component_std, seed) -> list[Fitted]:
     """Maximum likelihood over the law of the centres, the component std given.
 
     Centres are points with masses, improved by EM from the best of five k-means++ starts; their number
@@ -122,7 +144,7 @@ def nonparametric_likelihood(train, test, component_std, seed) -> list[Fit]:
         return chosen + component_std * rng.standard_normal(chosen.shape)
 
     log_density = lambda: location_log_density(test, centres, masses, component_std)
-    return [judged("npml", seconds, log_density, draw, components=k, tolerance=tolerance)]
+    return [Fitted("npml", seconds, log_density, draw, dict(components=k, tolerance=tolerance))]
 
 
 def centres_by_em(rows, k, tolerance, std, seed):
@@ -161,10 +183,18 @@ def location_logits(rows, centres, masses, std):
 def location_log_density(rows, centres, masses, std):
     constant = rows.shape[1] * np.log(std * np.sqrt(2 * np.pi))
     blocks = np.array_split(rows, max(1, len(rows) // 1000))
-    return np.concatenate([logsumexp(location_logits(b, centres, masses, std), axis=1) for b in blocks]) - constant
+    return np.concatenate([log_sum_exp(location_logits(b, centres, masses, std)) for b in blocks]) - constant
 
 
-def kernel_density(train, test, component_std, seed) -> list[Fit]:
+def log_sum_exp(logits):
+    """Of every row; overwrites `logits`, which is three times as fast as scipy's."""
+    top = logits.max(axis=1, keepdims=True)
+    logits -= top
+    np.exp(logits, out=logits)
+    return top[:, 0] + np.log(logits.sum(axis=1))
+
+
+def kernel_density(train, test, component_std, seed) -> list[Fitted]:
     """Gaussian kernels on standardised columns, one bandwidth by leave-one-out likelihood of 1,000 rows."""
     start = time.process_time()
     scale = train.std(axis=0)
@@ -177,7 +207,7 @@ def kernel_density(train, test, component_std, seed) -> list[Fit]:
     squares[np.arange(len(left_out)), left_out] = np.inf
 
     def left_out_likelihood(bandwidth):
-        return logsumexp(-squares / (2 * bandwidth**2), axis=1).mean() - dim * np.log(bandwidth)
+        return log_sum_exp(-squares / (2 * bandwidth**2)).mean() - dim * np.log(bandwidth)
 
     bandwidth = max(np.geomspace(0.02, 1.0, 24), key=left_out_likelihood)
     seconds = time.process_time() - start
@@ -187,4 +217,14 @@ def kernel_density(train, test, component_std, seed) -> list[Fit]:
         return (chosen + bandwidth * rng.standard_normal(chosen.shape)) * scale
 
     log_density = lambda: location_log_density(test / scale, rows, masses, bandwidth) - np.log(scale).sum()
-    return [judged("kde", seconds, log_density, draw, components=n, bandwidth=bandwidth)]
+    return [Fitted("kde", seconds, log_density, draw, dict(components=n, bandwidth=bandwidth))]
+
+
+# Function, methods it reports, whether it needs the std.
+RIVALS = {
+    "em": (em_bic, ("em_full", "em_types"), False),
+    "npml": (nonparametric_likelihood, ("npml",), True),
+    "kde": (kernel_density, ("kde",), False),
+    "em_starts": (em_starts, ("em_one_start", "em_ten_starts"), True),
+    "em_cells": (em_cells, ("em_cells",), False),
+}
