@@ -11,7 +11,7 @@ use gmix_diffusion::reference::{Law, targets};
 #[path = "../examples/support/fingerprint.rs"]
 mod fingerprint;
 
-/// Cargo builds the examples beside the tests.
+/// Starts the example, which cargo builds along with the tests unless it is told to build this one alone.
 fn run(file: &Path, workers: usize) -> Output {
     let mut program = std::env::current_exe().unwrap();
     program.pop();
