@@ -16,6 +16,9 @@ const CHANCE: f64 = 2.0;
 const FEW_ROWS: f64 = 2.5;
 /// Eigenvalues below this share of the largest count as this share: degenerate directions.
 const SMALLEST_SHARE: f64 = 1e-12;
+/// Strengths of the prior of covariances that are tried, and the step between them.
+const STRENGTHS: i32 = 13;
+const STRENGTH_STEP: f64 = 2.0;
 
 /// Directions outside the cells' coordinates that are known to be isotropic.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -240,9 +243,9 @@ fn shrink_to_common(covariances: &mut [DMatrix<f64>], weights: &DVector<f64>, in
     }
     let Some(common_log) = log_determinant(common.clone()) else { return };
     let d = dim as f64;
-    let mut best = (f64::NEG_INFINITY, 0.0);
-    for exponent in 0..7 {
-        let strength = (d + 2.0) * 4f64.powi(exponent);
+    let mut likelihoods: Vec<f64> = Vec::new();
+    for exponent in 0..STRENGTHS {
+        let strength = (d + 2.0) * STRENGTH_STEP.powi(exponent);
         let likelihood: Option<f64> = covariances
             .iter()
             .zip(information.iter())
@@ -256,16 +259,26 @@ fn shrink_to_common(covariances: &mut [DMatrix<f64>], weights: &DVector<f64>, in
                 )
             })
             .sum();
-        match likelihood {
-            Some(likelihood) if likelihood > best.0 => best = (likelihood, strength),
-            _ => break,
+        let Some(likelihood) = likelihood else { break };
+        let falls = likelihoods.last().is_some_and(|&before| likelihood <= before);
+        likelihoods.push(likelihood);
+        if falls {
+            break;
         }
     }
-    if best.1 <= d + 2.0 {
-        return;
-    }
+    let strength = match likelihoods[..] {
+        // Between the strengths tried the logarithm of the likelihood is a parabola.
+        [.., before, largest, after] if after <= largest => {
+            let step = 0.5 * (before - after) / (before - 2.0 * largest + after);
+            (d + 2.0) * STRENGTH_STEP.powf(likelihoods.len() as f64 - 2.0 + step)
+        }
+        [_, .., largest_of_all] if largest_of_all > likelihoods[0] => {
+            (d + 2.0) * STRENGTH_STEP.powi(likelihoods.len() as i32 - 1)
+        }
+        _ => return,
+    };
     for (covariance, &n) in covariances.iter_mut().zip(information.iter()) {
-        let keep = n / (n + best.1);
+        let keep = n / (n + strength);
         *covariance = &*covariance * keep + &common * (1.0 - keep);
     }
 }
