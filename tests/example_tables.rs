@@ -1,24 +1,19 @@
 //! The examples read tables strictly and write them whole or not at all.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use gmix_diffusion::nalgebra::DMatrix;
 
+#[path = "support/directories.rs"]
+mod directories;
 #[path = "../examples/support/mod.rs"]
 mod support;
+use directories::{empty_directory, files_in};
 use support::table::Table;
 
-/// An empty directory of a test's own.
-fn directory(test: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("example_tables").join(test);
-    let _ = fs::remove_dir_all(&path);
-    fs::create_dir_all(&path).unwrap();
-    path
-}
-
 fn read(test: &str, content: impl AsRef<[u8]>) -> Result<Table, String> {
-    let path = directory(test).join("t.csv");
+    let path = empty_directory(&format!("example_tables/{test}")).join("t.csv");
     fs::write(&path, content).unwrap();
     // The message without the directory in front.
     Table::read(&path).map_err(|error| error.to_string().rsplit('/').next().unwrap().to_string())
@@ -79,14 +74,14 @@ fn says_where_a_table_is_wrong() {
 
 #[test]
 fn names_a_file_that_is_not_there() {
-    let path = directory("missing").join("none.csv");
+    let path = empty_directory("example_tables/missing").join("none.csv");
     let error = Table::read(&path).unwrap_err().to_string();
     assert!(error.starts_with(&format!("{}: ", path.display())), "{error}");
 }
 
 #[test]
 fn what_is_written_reads_back_to_the_last_bit() {
-    let path = directory("round_trip").join("t.csv");
+    let path = empty_directory("example_tables/round_trip").join("t.csv");
     let columns = vec!["length, mm".to_string(), "a \"quoted\" name".into()];
     let table = Table {
         columns,
@@ -99,7 +94,7 @@ fn what_is_written_reads_back_to_the_last_bit() {
 
 #[test]
 fn a_failed_write_leaves_nothing_behind_and_the_old_file_alone() {
-    let directory = directory("failed_write");
+    let directory = empty_directory("example_tables/failed_write");
     let path = directory.join("t.csv");
     fs::write(&path, "old").unwrap();
     // A header of another width than the rows fails halfway.
@@ -115,10 +110,7 @@ fn a_failed_write_leaves_nothing_behind_and_the_old_file_alone() {
     assert!(table.write(&occupied).is_err());
     assert!(table.write(&directory.join("no such directory").join("t.csv")).is_err());
 
-    let mut left: Vec<_> =
-        fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    left.sort();
-    assert_eq!(left, ["occupied", "t.csv"]);
+    assert_eq!(files_in(&directory), ["occupied", "t.csv"]);
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! Tables and flat files give the bits of rows in memory, and are read whole or not at all.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use gmix_diffusion::DiffusionLearner;
 use gmix_diffusion::check::check_row_source;
@@ -11,34 +10,22 @@ use gmix_diffusion::reference::{Law, targets};
 
 #[path = "../examples/from_file/binary.rs"]
 mod binary;
+#[path = "support/directories.rs"]
+mod directories;
 #[path = "../examples/support/mod.rs"]
 mod support;
 #[path = "../examples/from_file/table_cache.rs"]
 mod table_cache;
+use directories::{empty_directory, files_in};
 
 use binary::BinaryFile;
 use support::fingerprint::model_hash;
 use support::table::Table;
 use table_cache::{cache_path, open_table};
 
-/// An empty directory of a test's own.
-fn directory(test: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rows_from_files").join(test);
-    let _ = fs::remove_dir_all(&path);
-    fs::create_dir_all(&path).unwrap();
-    path
-}
-
-fn files_in(directory: &Path) -> Vec<String> {
-    let name = |entry: Result<fs::DirEntry, _>| entry.unwrap().file_name().into_string().unwrap();
-    let mut names: Vec<String> = fs::read_dir(directory).unwrap().map(name).collect();
-    names.sort();
-    names
-}
-
 #[test]
 fn files_give_the_bits_of_memory() {
-    let directory = directory("bits");
+    let directory = empty_directory("rows_from_files/bits");
     let rows = targets::gmm2d_k3().draw(12_000, &mut StdRng::seed_from_u64(1));
     let (table, flat) = (directory.join("t.csv"), directory.join("t.f64"));
     Table { columns: vec!["a".into(), "b".into()], rows: rows.clone() }.write(&table).unwrap();
@@ -63,7 +50,7 @@ fn files_give_the_bits_of_memory() {
 
 #[test]
 fn a_table_is_parsed_once_and_again_only_when_it_has_changed() {
-    let directory = directory("cache");
+    let directory = empty_directory("rows_from_files/cache");
     let table = directory.join("t.csv");
     fs::write(&table, "a,b\n1,2\n3,4\n").unwrap();
     assert_eq!(open_table(&table).unwrap().n_rows(), 2);
@@ -80,7 +67,7 @@ fn a_table_is_parsed_once_and_again_only_when_it_has_changed() {
 
 #[test]
 fn files_that_are_no_rows_are_errors_and_leave_nothing_behind() {
-    let directory = directory("errors");
+    let directory = empty_directory("rows_from_files/errors");
     let table = directory.join("t.csv");
     for (content, what) in [
         ("a,b\n1,2\n3\n", "line 3: expected 2 cells as in the header, found 1"),

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -11,26 +11,14 @@ use gmix_diffusion::rand::{SeedableRng, rngs::StdRng};
 use gmix_diffusion::reference::{Law, targets};
 use gmix_diffusion::{DiffusionLearner, DiffusionModel};
 
+#[path = "../../tests/support/directories.rs"]
+mod directories;
 #[path = "../../examples/support/fingerprint.rs"]
 mod fingerprint;
+use directories::{empty_directory, files_in};
 
 /// A rank that fails has to end the job within this time.
 const AT_ONCE: Duration = Duration::from_secs(5);
-
-/// An empty directory of a test's own.
-fn directory(test: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ranks").join(test);
-    let _ = fs::remove_dir_all(&path);
-    fs::create_dir_all(&path).unwrap();
-    path
-}
-
-fn files_in(directory: &Path) -> Vec<String> {
-    let name = |entry: Result<fs::DirEntry, _>| entry.unwrap().file_name().into_string().unwrap();
-    let mut names: Vec<String> = fs::read_dir(directory).unwrap().map(name).collect();
-    names.sort();
-    names
-}
 
 fn mpirun(ranks: usize, program: &str) -> Command {
     let mut command = Command::new("mpirun");
@@ -82,7 +70,7 @@ fn message_of_failure(job: &mut Command) -> String {
 
 #[test]
 fn ranks_give_the_bits_of_one_process() {
-    let directory = directory("bits");
+    let directory = empty_directory("ranks/bits");
     let model = expected_model(&directory, 11_000);
     let expected = printed_hash(&model);
     // Six chunks: some of seven ranks have no rows.
@@ -118,7 +106,7 @@ fn kill_after_a_pass(job: &mut Child, saved: &Path) -> bool {
 
 #[test]
 fn a_job_that_is_killed_after_every_pass_goes_on_to_the_same_bits() {
-    let directory = directory("killed");
+    let directory = empty_directory("ranks/killed");
     let expected = printed_hash(&expected_model(&directory, 40_000));
     let mut killed = 0;
     loop {
@@ -149,7 +137,7 @@ fn a_job_that_is_killed_after_every_pass_goes_on_to_the_same_bits() {
 
 #[test]
 fn a_bad_row_ends_the_job_with_its_index_and_leaves_nothing_behind() {
-    let directory = directory("bad");
+    let directory = empty_directory("ranks/bad");
     write_rows(&directory, (0..20_000).map(|i| if i == 15_001 { f64::NAN } else { f64::from(i % 17) }));
     let message = message_of_failure(fit(3, &directory).args(["--model", "model", "--checkpoint", "fit"]));
     assert_eq!(message, "rank 2: row 7500, column 1: NaN is not a finite number\n");
@@ -166,7 +154,7 @@ fn a_panic_on_one_rank_ends_the_job() {
 
 #[test]
 fn what_is_wrong_for_all_ranks_is_said_once() {
-    let directory = directory("arguments");
+    let directory = empty_directory("ranks/arguments");
     write_rows(&directory, (0..5).map(f64::from));
     fs::write(directory.join("fit"), "something else").unwrap();
     let odd = message_of_failure(&mut fit(3, &directory));

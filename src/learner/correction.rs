@@ -8,10 +8,9 @@ use super::induction::REUSE_BELOW;
 use super::pass::RegressionTask;
 use super::pass_frame::PassFrame;
 use super::report::{LevelReport, Work};
-use super::rows::Block;
 use crate::error::Result;
 use crate::parallel::map_each_mut;
-use crate::partition::FoldedSample;
+use crate::partition::WeightedRows;
 use crate::process::{NoiseLevel, NoiseLevels};
 use crate::regression::{LevelBasis, NormalEquations};
 use crate::score::LevelScore;
@@ -77,7 +76,7 @@ impl Tried {
     /// Keeps the tasks of levels where polynomials lower the held-out loss on a part of the rows, if that is
     /// all there is to learn from and much less than all.
     pub(super) fn of(
-        tasks: Vec<RegressionTask>,
+        mut tasks: Vec<RegressionTask>,
         learner: &DiffusionLearner,
         geometry: &Geometry,
         frame: &PassFrame,
@@ -88,32 +87,24 @@ impl Tried {
         if !sample.is_complete() || sample.rows.nrows() < 2 * TRIED {
             return Ok((tasks, Self::default()));
         }
-        let folds: Vec<Block> = (0..sample.n_folds).map(|fold| first_rows(sample, fold)).collect();
-        let (mut promising, mut tried) = (tasks, Self { rows: TRIED as u64, rejected: Vec::new() });
-        let fits = map_each_mut(&mut promising, |task| {
+        let folds: Vec<WeightedRows> =
+            (0..sample.n_folds).map(|fold| sample.first_rows(TRIED, fold)).collect();
+        let fits = map_each_mut(&mut tasks, |task| {
             let sums = task.sums(seed, TRIAL, frame, &folds)?.swap_remove(0);
             fitted(task, sums, learner, geometry)
         });
-        let mut promises = Vec::with_capacity(promising.len());
-        for (task, fit) in promising.iter().zip(fits) {
+        let (mut promising, mut tried) = (Vec::new(), Self { rows: TRIED as u64, rejected: Vec::new() });
+        for (task, fit) in tasks.into_iter().zip(fits) {
             let fit = fit?;
-            promises.push(fit.gains(0.0));
-            if !fit.gains(0.0) {
+            if fit.gains(0.0) {
+                promising.push(task);
+            } else {
                 let work = task.gram_updates(tried.rows);
                 tried.rejected.push(fit.uncorrected().report(task.index, levels, geometry, 1, work));
             }
         }
-        let mut promises = promises.into_iter();
-        promising.retain(|_| promises.next().unwrap_or(true));
         Ok((promising, tried))
     }
-}
-
-/// Those of the first rows of a sample that are in a fold.
-fn first_rows(sample: &FoldedSample, fold: usize) -> Block {
-    let members: Vec<usize> = (0..TRIED).filter(|&i| sample.folds[i] == fold).collect();
-    let weights = members.iter().map(|&i| sample.weights[i]).collect();
-    Block { rows: sample.rows.select_rows(&members), weights }
 }
 
 /// The polynomials of a level on what the base leaves over.

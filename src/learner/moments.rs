@@ -2,10 +2,9 @@ use std::collections::HashMap;
 
 use nalgebra::{DMatrix, DVector};
 
-use super::rows::Block;
 use super::streams::{FOLDS, FoldRule, hash};
 use super::units::Units;
-use crate::partition::{FoldedSample, IsotropicRest};
+use crate::partition::{FoldedSample, IsotropicRest, WeightedRows};
 
 /// Rows kept in memory for finding warm starts, at most.
 pub(crate) const SUBSAMPLE: usize = 10_000;
@@ -49,7 +48,7 @@ impl SampledRow {
 
 impl Moments {
     /// Moments of the rows of one chunk, the first of which has index `first_row` in the data.
-    pub(crate) fn of_block(seed: u64, first_row: u64, block: &Block) -> Self {
+    pub(crate) fn of_block(seed: u64, first_row: u64, block: &WeightedRows) -> Self {
         let (n, dim) = block.rows.shape();
         let weight: f64 = block.weights.iter().sum();
         let weights = DVector::from_column_slice(&block.weights);

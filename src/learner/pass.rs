@@ -6,7 +6,7 @@ use rand_distr::{Distribution, StandardNormal};
 use super::moments::Moments;
 use super::pass_frame::PassFrame;
 use super::refinement::Likelihoods;
-use super::rows::{Block, Rows};
+use super::rows::Rows;
 use super::statistics::{CHUNK, ChunkSums, Origin, Statistics, Sums, SumsShape};
 use super::streams::{FOLDS, stream};
 use crate::error::{Error, Result};
@@ -192,7 +192,7 @@ impl Task {
 }
 
 impl ChunkSums for Pass {
-    fn sums(&self, chunk: u64, block: &Block) -> Result<Sums> {
+    fn sums(&self, chunk: u64, block: &WeightedRows) -> Result<Sums> {
         let first_row = chunk * CHUNK;
         block.check_finite(first_row)?;
         match &self.task {
@@ -227,7 +227,7 @@ impl ChunkSums for Pass {
 }
 
 /// For every fold the rows of all others.
-fn complements(folds: &[Block]) -> Vec<WeightedRows> {
+fn complements(folds: &[WeightedRows]) -> Vec<WeightedRows> {
     let rows_of = |excluded: usize| {
         let others = || folds.iter().enumerate().filter(move |(fold, _)| *fold != excluded);
         let rows: Vec<_> = others().flat_map(|(_, fold)| fold.rows.row_iter()).collect();
@@ -241,13 +241,12 @@ fn complements(folds: &[Block]) -> Vec<WeightedRows> {
 }
 
 /// Log-likelihoods of every fold's rows under the mixtures that have not seen them.
-fn held_out_likelihoods(folds: &[Block], candidates: &[CrossFit]) -> Likelihoods {
+fn held_out_likelihoods(folds: &[WeightedRows], candidates: &[CrossFit]) -> Likelihoods {
     let mut sums = Likelihoods::zeros(candidates.len());
     for (fold, block) in folds.iter().enumerate().take(candidates[0].folds.len()) {
-        let data = WeightedRows { rows: block.rows.clone(), weights: block.weights.clone() };
         let densities: Vec<Vec<f64>> =
-            candidates.iter().map(|candidate| judging_log_density(&data, &candidate.folds[fold])).collect();
-        for (i, &weight) in data.weights.iter().enumerate() {
+            candidates.iter().map(|candidate| judging_log_density(block, &candidate.folds[fold])).collect();
+        for (i, &weight) in block.weights.iter().enumerate() {
             let row = DVector::from_iterator(densities.len(), densities.iter().map(|values| values[i]));
             sums.add_row(weight, &row);
         }
@@ -255,7 +254,7 @@ fn held_out_likelihoods(folds: &[Block], candidates: &[CrossFit]) -> Likelihoods
     sums
 }
 
-fn smoothing_sums(basis: &SmoothingBasis, fold: &Block) -> HermiteMoments {
+fn smoothing_sums(basis: &SmoothingBasis, fold: &WeightedRows) -> HermiteMoments {
     let mut sums = basis.empty();
     for start in (0..fold.rows.nrows()).step_by(BLOCK) {
         let size = BLOCK.min(fold.rows.nrows() - start);
@@ -291,14 +290,14 @@ impl RegressionTask {
         seed: u64,
         chunk: u64,
         frame: &PassFrame,
-        folds: &[Block],
+        folds: &[WeightedRows],
     ) -> Result<Vec<Vec<NormalEquations>>> {
         let noise = self.noise_draws(seed, chunk, folds);
         self.candidates.iter().map(|basis| self.sums_of(basis, frame, folds, &noise)).collect()
     }
 
     /// Standard normal draws for each fold's rows: one matrix a pair of antithetic draws.
-    fn noise_draws(&self, seed: u64, chunk: u64, folds: &[Block]) -> Vec<Vec<DMatrix<f64>>> {
+    fn noise_draws(&self, seed: u64, chunk: u64, folds: &[WeightedRows]) -> Vec<Vec<DMatrix<f64>>> {
         let mut rng = stream(seed, NOISE_STREAM + self.index as u64, chunk);
         folds
             .iter()
@@ -317,7 +316,7 @@ impl RegressionTask {
         &self,
         basis: &LevelBasis,
         frame: &PassFrame,
-        folds: &[Block],
+        folds: &[WeightedRows],
         noise: &[Vec<DMatrix<f64>>],
     ) -> Result<Vec<NormalEquations>> {
         let (noise_std, component_std) = (self.level.noise(), frame.component_std);

@@ -1,10 +1,10 @@
 use nalgebra::DMatrix;
 
 use super::geometry::Geometry;
-use super::rows::Block;
 use super::streams::{FOLDS, FoldRule};
 use super::units::Units;
 use crate::error::Result;
+use crate::partition::WeightedRows;
 use crate::process::NoiseLevel;
 use crate::score::{ActiveSubspace, CellMixture, centres_into};
 
@@ -39,22 +39,15 @@ impl PassFrame {
     }
 
     /// The rows of a chunk in active coordinates, one block a fold.
-    pub(super) fn active_folds(&self, seed: u64, first_row: u64, block: &Block) -> Vec<Block> {
+    pub(super) fn active_folds(&self, seed: u64, first_row: u64, block: &WeightedRows) -> Vec<WeightedRows> {
         let working = self.units.noised_to_working(1.0, block.rows.clone());
         let active = self.subspace.project(&working);
-        let fold = |i: &usize| {
-            let values = working.row(*i);
-            self.fold_rule.fold(seed, first_row + *i as u64, values.iter().copied())
-        };
-        (0..FOLDS)
-            .map(|wanted| {
-                let members: Vec<usize> = (0..active.nrows()).filter(|i| fold(i) == wanted).collect();
-                Block {
-                    rows: active.select_rows(&members),
-                    weights: members.iter().map(|&i| block.weights[i]).collect(),
-                }
-            })
-            .collect()
+        let mut members = vec![Vec::new(); FOLDS];
+        for (i, values) in working.row_iter().enumerate() {
+            members[self.fold_rule.fold(seed, first_row + i as u64, values.iter().copied())].push(i);
+        }
+        let active = WeightedRows { rows: active, weights: block.weights.clone() };
+        members.iter().map(|members| active.select(members)).collect()
     }
 
     /// Û of the mixture that was fitted without `fold`, at points in active coordinates (n × m); `None` where

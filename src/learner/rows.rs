@@ -1,6 +1,7 @@
 use nalgebra::{DMatrix, DMatrixView};
 
 use crate::error::{Error, Result};
+use crate::partition::WeightedRows;
 
 /// Rows to learn from (n × d), borrowed without a copy, with optional weights.
 ///
@@ -105,7 +106,7 @@ impl<'a> Rows<'a> {
     }
 
     /// A copy of `count` rows from `start` on, and their weights.
-    pub(crate) fn block(&self, start: usize, count: usize) -> Block {
+    pub(crate) fn block(&self, start: usize, count: usize) -> WeightedRows {
         let rows = match self.values {
             Values::ColumnMajor(view) => view.rows(start, count).into_owned(),
             Values::RowMajor(data, dim) => {
@@ -116,27 +117,7 @@ impl<'a> Rows<'a> {
             Some(weights) => weights[start..start + count].to_vec(),
             None => vec![1.0; count],
         };
-        Block { rows, weights }
-    }
-}
-
-/// Owned rows (n × d) with their weights.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Block {
-    pub(crate) rows: DMatrix<f64>,
-    pub(crate) weights: Vec<f64>,
-}
-
-impl Block {
-    /// Are all values finite? `first_row` is the index of the first row in the data.
-    pub(crate) fn check_finite(&self, first_row: u64) -> Result<()> {
-        for (row, values) in self.rows.row_iter().enumerate() {
-            if let Some(column) = values.iter().position(|value| !value.is_finite()) {
-                let row = first_row as usize + row;
-                return Err(Error::NotFinite { row, column, value: values[column] });
-            }
-        }
-        Ok(())
+        WeightedRows { rows, weights }
     }
 }
 

@@ -3,13 +3,12 @@ use std::ops::Range;
 
 use nalgebra::DMatrix;
 
-use super::rows::Block;
 use crate::error::{Error, Result};
 use crate::regression::{HermiteMoments, NormalEquations};
 
 use super::moments::Moments;
 use super::refinement::Likelihoods;
-use crate::partition::CellSums;
+use crate::partition::{CellSums, WeightedRows};
 
 /// Rows are summed in chunks of this many, by their index in the data.
 pub(crate) const CHUNK: u64 = 2048;
@@ -125,12 +124,12 @@ pub struct Statistics {
     /// Sums of 2ʰ chunks, by first chunk and height h.
     pub(crate) nodes: BTreeMap<(u64, u32), Sums>,
     /// Runs of rows of incomplete chunks, by index of the first row.
-    pub(crate) pending: BTreeMap<u64, Block>,
+    pub(crate) pending: BTreeMap<u64, WeightedRows>,
 }
 
 /// Computes the sums of one whole chunk, or of the last, shorter one.
 pub(crate) trait ChunkSums {
-    fn sums(&self, chunk: u64, block: &Block) -> Result<Sums>;
+    fn sums(&self, chunk: u64, block: &WeightedRows) -> Result<Sums>;
 }
 
 impl Statistics {
@@ -190,7 +189,12 @@ impl Statistics {
     }
 
     /// Adds rows of one incomplete chunk; sums the chunk once it is whole.
-    pub(crate) fn insert_rows(&mut self, first_row: u64, block: Block, whole: &dyn ChunkSums) -> Result<()> {
+    pub(crate) fn insert_rows(
+        &mut self,
+        first_row: u64,
+        block: WeightedRows,
+        whole: &dyn ChunkSums,
+    ) -> Result<()> {
         let (mut start, mut block) = (first_row, block);
         let chunk = start / CHUNK;
         let overlaps = |other: u64, rows: u64, start: u64, n: u64| other < start + n && start < other + rows;
@@ -288,11 +292,11 @@ fn check_columns(expected: usize, found: usize) -> Result<()> {
 }
 
 /// Two runs of rows, one after the other.
-fn join(mut head: Block, tail: Block) -> Block {
+fn join(mut head: WeightedRows, tail: WeightedRows) -> WeightedRows {
     let (a, b) = (head.rows.nrows(), tail.rows.nrows());
     let mut rows = DMatrix::zeros(a + b, head.rows.ncols());
     rows.rows_mut(0, a).copy_from(&head.rows);
     rows.rows_mut(a, b).copy_from(&tail.rows);
     head.weights.extend(tail.weights);
-    Block { rows, weights: head.weights }
+    WeightedRows { rows, weights: head.weights }
 }

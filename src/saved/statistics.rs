@@ -5,7 +5,8 @@ use super::header::{Format, Saved, Version};
 use super::matrix::SavedMatrix;
 use super::sums::SavedSums;
 use crate::error::{Error, Result};
-use crate::learner::{Block, CHUNK, ChunkSums, MOST_ROWS, Origin, Statistics, Sums};
+use crate::learner::{CHUNK, ChunkSums, MOST_ROWS, Origin, Statistics, Sums};
+use crate::partition::WeightedRows;
 
 /// Sums of some of the rows in one pass.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -101,7 +102,9 @@ impl SavedStatistics {
             )?;
             require(weights.len() as u64 == n, "an incomplete chunk needs a weight for each row")?;
             within("weights of rows", &weights, 0.0..=f64::MAX)?;
-            statistics.insert_rows(first_row, Block { rows, weights }, &Incomplete).map_err(invalid)?;
+            statistics
+                .insert_rows(first_row, WeightedRows { rows, weights }, &Incomplete)
+                .map_err(invalid)?;
         }
         Ok(statistics)
     }
@@ -111,7 +114,7 @@ impl SavedStatistics {
 struct Incomplete;
 
 impl ChunkSums for Incomplete {
-    fn sums(&self, chunk: u64, _: &Block) -> Result<Sums> {
+    fn sums(&self, chunk: u64, _: &WeightedRows) -> Result<Sums> {
         Err(Error::InvalidSavedModel { what: format!("chunk {chunk} is complete but was not summed") })
     }
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use super::directories::empty_directory;
 use super::support::table::Table;
 
 /// An empty directory of a test's own, in which the example runs.
@@ -12,10 +13,7 @@ pub(crate) struct Bench(pub(crate) PathBuf);
 
 impl Bench {
     pub(crate) fn new(test: &str) -> Self {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fit_csv").join(test);
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
+        Self(empty_directory(&format!("fit_csv/{test}")))
     }
 
     pub(crate) fn with(self, name: &str, content: impl AsRef<[u8]>) -> Self {

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 
 mod bench;
+#[path = "../support/directories.rs"]
+mod directories;
 mod kinds;
 mod streams;
 #[path = "../../examples/support/mod.rs"]

@@ -6,7 +6,8 @@ use nalgebra::{DMatrix, DVector, DVectorView, SymmetricEigen};
 
 use super::cell_moments::{CellMoments, covariance};
 use super::covariance::least_variance;
-use super::expectation_maximisation::{LOG_NEGLIGIBLE, WeightedRows, for_each_block, weigh};
+use super::expectation_maximisation::{LOG_NEGLIGIBLE, for_each_block, weigh};
+use super::weighted_rows::WeightedRows;
 use crate::error::{Error, Result};
 use crate::kernels::responsibilities_above;
 use crate::partition::cells::{MixtureParameters, Partition};

@@ -4,10 +4,11 @@ use super::annealing::Annealing;
 use super::covariance::IsotropicRest;
 use super::cross_fit::{mean_cells, total_cells};
 use super::expectation_maximisation::{
-    WeightedRows, expectation_maximisation_step, judging_log_density, mixture_log_density,
+    expectation_maximisation_step, judging_log_density, mixture_log_density,
 };
 use super::folded_sample::FoldedSample;
 use super::merging::merge_down_to;
+use super::weighted_rows::WeightedRows;
 use crate::error::Result;
 use crate::parallel::map_each_mut;
 use crate::partition::cells::MixtureParameters;

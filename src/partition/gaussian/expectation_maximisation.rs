@@ -2,7 +2,7 @@ use nalgebra::{Cholesky, DMatrix, DMatrixView, DVector};
 
 use super::cell_moments::{CellMoments, covariance, pairs};
 use super::covariance::{CellScatter, IsotropicRest, least_variance, shrink_covariances};
-use super::spatial_order::spatial_order;
+use super::weighted_rows::WeightedRows;
 use crate::kernels::{Gaussian, Gaussians, responsibilities_above};
 use crate::linalg::dot;
 use crate::partition::cells::MixtureParameters;
@@ -11,31 +11,6 @@ use crate::partition::cells::MixtureParameters;
 pub(super) const LOG_NEGLIGIBLE: f64 = -16.0;
 /// Rows evaluated together.
 const BLOCK: usize = 256;
-
-/// Rows (n × m) with weights, on which mixtures are fitted and judged.
-#[derive(Debug, Clone)]
-pub(crate) struct WeightedRows {
-    pub(crate) rows: DMatrix<f64>,
-    pub(crate) weights: Vec<f64>,
-}
-
-impl WeightedRows {
-    /// The rows `members`.
-    pub(super) fn select(&self, members: &[usize]) -> Self {
-        let weights = members.iter().map(|&i| self.weights[i]).collect();
-        Self { rows: self.rows.select_rows(members), weights }
-    }
-
-    /// Every other row, and the rest.
-    pub(crate) fn halves(&self) -> [Self; 2] {
-        [0, 1].map(|first| self.select(&(first..self.weights.len()).step_by(2).collect::<Vec<_>>()))
-    }
-
-    /// The same rows, near ones beside each other.
-    pub(crate) fn in_spatial_order(&self) -> Self {
-        self.select(&spatial_order(&self.rows))
-    }
-}
 
 /// One EM step, its M-step for the covariances being [`shrink_covariances`]. Cells that lost all their rows are dropped, if any cell has rows.
 pub(crate) fn expectation_maximisation_step(

@@ -1,7 +1,7 @@
 use nalgebra::DMatrix;
 
 use super::covariance::IsotropicRest;
-use super::expectation_maximisation::WeightedRows;
+use super::weighted_rows::WeightedRows;
 use crate::error::{Error, Result};
 
 /// A sample of rows for a partitioner to find cells in, cut into folds.
@@ -49,12 +49,18 @@ impl FoldedSample {
 
     /// The rows of fold `fold`, or all others.
     pub(crate) fn part(&self, fold: usize, inside: bool) -> WeightedRows {
-        let members: Vec<usize> =
-            (0..self.folds.len()).filter(|&i| (self.folds[i] == fold) == inside).collect();
-        WeightedRows {
-            rows: self.rows.select_rows(&members),
-            weights: members.iter().map(|&i| self.weights[i]).collect(),
-        }
+        self.select((0..self.folds.len()).filter(|&i| (self.folds[i] == fold) == inside))
+    }
+
+    /// Those of the first `count` rows that are in fold `fold`.
+    pub(crate) fn first_rows(&self, count: usize, fold: usize) -> WeightedRows {
+        self.select((0..count).filter(|&i| self.folds[i] == fold))
+    }
+
+    fn select(&self, members: impl Iterator<Item = usize>) -> WeightedRows {
+        let members: Vec<usize> = members.collect();
+        let weights = members.iter().map(|&i| self.weights[i]).collect();
+        WeightedRows { rows: self.rows.select_rows(&members), weights }
     }
 
     /// The rows to fit for fold `fold`: those outside it, or all where these are none. In an order in which

@@ -12,6 +12,7 @@ mod merging;
 mod partitioner;
 mod search;
 mod spatial_order;
+mod weighted_rows;
 
 pub use cells::GaussianCells;
 pub use covariance::IsotropicRest;
@@ -25,5 +26,6 @@ pub(crate) use cell_moments::feature_count;
 pub(crate) use cells::check_masses;
 pub(crate) use cross_fit::average;
 pub(crate) use expectation_maximisation::{
-    CellSums, WeightedRows, judging_log_density, least_judging, log_joint_densities,
+    CellSums, judging_log_density, least_judging, log_joint_densities,
 };
+pub(crate) use weighted_rows::WeightedRows;
