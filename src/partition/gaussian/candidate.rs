@@ -17,6 +17,8 @@ use crate::partition::cells::MixtureParameters;
 pub(super) const STEPS: usize = 4;
 /// EM steps at most.
 const MOST_STEPS: usize = 12;
+/// EM steps after which two cells that have not found two clusters take the rows for one.
+const SETTLED: usize = 40;
 /// A round of polishing that gains less than this (in nats, over all rows) is the last.
 const SMALLEST_GAIN: f64 = 1.0;
 
@@ -122,6 +124,15 @@ impl<'a> Folds<'a> {
             if gain < SMALLEST_GAIN {
                 return;
             }
+        }
+    }
+
+    /// Many EM steps, whether or not the first of them gain anything: clusters that are long and near each
+    /// other, side by side, are told apart only slowly from halves across both.
+    pub(super) fn settle(&mut self, candidate: &mut Candidate) {
+        while candidate.steps < SETTLED {
+            let refined = self.refine(candidate.mixtures.clone());
+            *candidate = Candidate { steps: candidate.steps + STEPS, ..refined };
         }
     }
 

@@ -150,6 +150,10 @@ fn best(candidates: &[Candidate], folds: &Folds<'_>) -> usize {
 /// Index of the fewest cells within reach of the best, all of them mended and polished.
 fn choose(candidates: &mut [Candidate], folds: &mut Folds<'_>) -> usize {
     let mut top = best(candidates, folds);
+    if let (0, Some(two)) = (top, candidates.get_mut(1)) {
+        folds.settle(two);
+        top = best(candidates, folds);
+    }
     let mut chosen = top;
     for index in (0..=top).rev() {
         let (smaller, larger) = candidates.split_at_mut(index + 1);
