@@ -22,8 +22,9 @@ pub(crate) fn softmax<S: Simd>(simd: S, log_weights: &mut [Lanes<S>]) -> Lanes<S
     softmax_above(simd, log_weights, LOG_SMALLEST)
 }
 
+/// As [`softmax`], with weights below exp(`cut`) of the largest one zero.
 #[inline(always)]
-fn softmax_above<S: Simd>(simd: S, log_weights: &mut [Lanes<S>], cut: f64) -> Lanes<S> {
+pub(super) fn softmax_above<S: Simd>(simd: S, log_weights: &mut [Lanes<S>], cut: f64) -> Lanes<S> {
     let [lowest, least, zero] = [LOWEST, cut, 0.0].map(|value| Lanes::splat(simd, value));
     let mut peak = lowest;
     for &value in log_weights.iter() {

@@ -17,8 +17,8 @@ use crate::score::LevelScore;
 
 /// Features of a level at most.
 const FEATURES: usize = 80;
-/// Rows of a sample of all rows on which the polynomials of a level are tried before they are fitted to
-/// all, which is spared where they promise nothing.
+/// Rows of a sample on which the polynomials of a level are tried before they are fitted to all rows, which
+/// is spared where they promise nothing. A sample of more rows than it holds is tried as a whole.
 const TRIED: usize = 2500;
 /// Stands for the chunk whose noise is drawn in that trial.
 const TRIAL: u64 = u64::MAX;
@@ -74,7 +74,7 @@ pub(super) struct Tried {
 
 impl Tried {
     /// Keeps the tasks of levels where polynomials lower the held-out loss on a part of the rows, if that is
-    /// all there is to learn from and much less than all.
+    /// much less than all.
     pub(super) fn of(
         mut tasks: Vec<RegressionTask>,
         learner: &DiffusionLearner,
@@ -84,19 +84,21 @@ impl Tried {
         seed: u64,
     ) -> Result<(Vec<RegressionTask>, Self)> {
         let sample = &geometry.subsample;
-        if !sample.is_complete() || sample.rows.nrows() < 2 * TRIED {
+        // A sample of more rows has to show more: they have little to gain from what it hardly shows.
+        let (rows, errors) = if sample.is_complete() { (TRIED, 0.0) } else { (sample.rows.nrows(), 0.0) };
+        if sample.stands_for < 2 * rows as u64 {
             return Ok((tasks, Self::default()));
         }
         let folds: Vec<WeightedRows> =
-            (0..sample.n_folds).map(|fold| sample.first_rows(TRIED, fold)).collect();
+            (0..sample.n_folds).map(|fold| sample.first_rows(rows, fold)).collect();
         let fits = map_each_mut(&mut tasks, |task| {
             let sums = task.sums(seed, TRIAL, frame, &folds)?.swap_remove(0);
             fitted(task, sums, learner, geometry)
         });
-        let (mut promising, mut tried) = (Vec::new(), Self { rows: TRIED as u64, rejected: Vec::new() });
+        let (mut promising, mut tried) = (Vec::new(), Self { rows: rows as u64, rejected: Vec::new() });
         for (task, fit) in tasks.into_iter().zip(fits) {
             let fit = fit?;
-            if fit.gains(0.0) {
+            if fit.gains(errors) {
                 promising.push(task);
             } else {
                 let work = task.gram_updates(tried.rows);

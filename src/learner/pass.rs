@@ -198,8 +198,7 @@ impl ChunkSums for Pass {
         match &self.task {
             Task::Moments => Ok(Sums::Moments(Moments::of_block(self.seed, first_row, block))),
             Task::ExpectationMaximisation(frame, candidates) => {
-                let folds = frame.active_folds(self.seed, first_row, block);
-                let complements = complements(&folds);
+                let complements = frame.active_chunk(self.seed, first_row, block).complements();
                 let of = |candidate: &CrossFit| {
                     let parts = candidate.folds.iter().zip(&complements);
                     parts.map(|(mixture, rows)| CellSums::of(rows, mixture)).collect()
@@ -207,15 +206,15 @@ impl ChunkSums for Pass {
                 Ok(Sums::Cells(candidates.iter().map(of).collect()))
             }
             Task::Likelihoods(frame, candidates) => {
-                let folds = frame.active_folds(self.seed, first_row, block);
+                let folds = frame.active_chunk(self.seed, first_row, block).folds();
                 Ok(Sums::Likelihoods(held_out_likelihoods(&folds, candidates)))
             }
             Task::Smoothing(frame, basis) => {
-                let folds = frame.active_folds(self.seed, first_row, block);
+                let folds = frame.active_chunk(self.seed, first_row, block).folds();
                 Ok(Sums::Smoothing(folds.iter().map(|fold| smoothing_sums(basis, fold)).collect()))
             }
             Task::Regression(frame, tasks) => {
-                let folds = frame.active_folds(self.seed, first_row, block);
+                let folds = frame.active_chunk(self.seed, first_row, block).folds();
                 let mut sums = Vec::new();
                 for task in tasks {
                     sums.extend(task.sums(self.seed, chunk, frame, &folds)?);
@@ -224,20 +223,6 @@ impl ChunkSums for Pass {
             }
         }
     }
-}
-
-/// For every fold the rows of all others.
-fn complements(folds: &[WeightedRows]) -> Vec<WeightedRows> {
-    let rows_of = |excluded: usize| {
-        let others = || folds.iter().enumerate().filter(move |(fold, _)| *fold != excluded);
-        let rows: Vec<_> = others().flat_map(|(_, fold)| fold.rows.row_iter()).collect();
-        let dim = folds[excluded].rows.ncols();
-        WeightedRows {
-            rows: DMatrix::from_fn(rows.len(), dim, |i, j| rows[i][j]),
-            weights: others().flat_map(|(_, fold)| fold.weights.iter().copied()).collect(),
-        }
-    };
-    (0..folds.len()).map(rows_of).collect()
 }
 
 /// Log-likelihoods of every fold's rows under the mixtures that have not seen them.

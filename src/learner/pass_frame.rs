@@ -4,7 +4,7 @@ use super::geometry::Geometry;
 use super::streams::{FOLDS, FoldRule};
 use super::units::Units;
 use crate::error::Result;
-use crate::partition::WeightedRows;
+use crate::partition::{WeightedRows, spatial_order};
 use crate::process::NoiseLevel;
 use crate::score::{ActiveSubspace, CellMixture, centres_into};
 
@@ -18,6 +18,29 @@ pub(crate) struct PassFrame {
     pub(crate) component_std: f64,
     /// In active coordinates, each fold's mixture, fitted to the rows outside it; none without a base.
     pub(crate) held_out: Vec<CellMixture>,
+}
+
+/// Rows of a chunk in active coordinates, near ones beside each other, with their folds.
+pub(super) struct ActiveChunk {
+    rows: WeightedRows,
+    folds: Vec<usize>,
+}
+
+impl ActiveChunk {
+    /// The rows of every fold.
+    pub(super) fn folds(&self) -> Vec<WeightedRows> {
+        (0..FOLDS).map(|fold| self.select(|own| own == fold)).collect()
+    }
+
+    /// For every fold the rows of all others.
+    pub(super) fn complements(&self) -> Vec<WeightedRows> {
+        (0..FOLDS).map(|fold| self.select(|own| own != fold)).collect()
+    }
+
+    fn select(&self, is_member: impl Fn(usize) -> bool) -> WeightedRows {
+        let members = (0..self.folds.len()).filter(|&i| is_member(self.folds[i]));
+        self.rows.select(&members.collect::<Vec<_>>())
+    }
 }
 
 impl From<&Geometry> for PassFrame {
@@ -38,16 +61,16 @@ impl PassFrame {
         self.subspace.axes.ncols()
     }
 
-    /// The rows of a chunk in active coordinates, one block a fold.
-    pub(super) fn active_folds(&self, seed: u64, first_row: u64, block: &WeightedRows) -> Vec<WeightedRows> {
+    /// The rows of a chunk in active coordinates.
+    pub(super) fn active_chunk(&self, seed: u64, first_row: u64, block: &WeightedRows) -> ActiveChunk {
         let working = self.units.noised_to_working(1.0, block.rows.clone());
-        let active = self.subspace.project(&working);
-        let mut members = vec![Vec::new(); FOLDS];
-        for (i, values) in working.row_iter().enumerate() {
-            members[self.fold_rule.fold(seed, first_row + i as u64, values.iter().copied())].push(i);
-        }
-        let active = WeightedRows { rows: active, weights: block.weights.clone() };
-        members.iter().map(|members| active.select(members)).collect()
+        let rows = self.subspace.project(&working);
+        let order = spatial_order(&rows);
+        let fold =
+            |&i: &usize| self.fold_rule.fold(seed, first_row + i as u64, working.row(i).iter().copied());
+        let folds = order.iter().map(fold).collect();
+        let active = WeightedRows { rows, weights: block.weights.clone() };
+        ActiveChunk { rows: active.select(&order), folds }
     }
 
     /// Û of the mixture that was fitted without `fold`, at points in active coordinates (n × m); `None` where

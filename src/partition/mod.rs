@@ -16,4 +16,5 @@ pub use voronoi::{VoronoiCells, VoronoiPartitioner};
 pub(crate) use gaussian::feature_count;
 pub(crate) use gaussian::{
     Annealing, CellSums, WeightedRows, average, judging_log_density, least_judging, log_joint_densities,
+    spatial_order,
 };

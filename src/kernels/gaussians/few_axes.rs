@@ -55,6 +55,22 @@ impl<const M: usize> Cell<M> {
         square * -0.5 + self.log_weight
     }
 
+    /// Bounds of [`log_joint`](Self::log_joint) over a box, given by middle and half width along every axis.
+    #[inline(always)]
+    pub(super) fn log_joint_within(&self, bounds: &[(f64, f64); M]) -> (f64, f64) {
+        let (mut nearest, mut farthest) = (0.0, 0.0);
+        for weights in &self.whitening {
+            let (mut middle, mut reach) = (0.0, 0.0);
+            for ((weight, centre), (at, half)) in weights.iter().zip(&self.centre).zip(bounds) {
+                middle += weight * (at - centre);
+                reach += weight.abs() * half;
+            }
+            nearest += (middle.abs() - reach).max(0.0).powi(2);
+            farthest += (middle.abs() + reach).powi(2);
+        }
+        (self.log_weight - 0.5 * farthest, self.log_weight - 0.5 * nearest)
+    }
+
     /// Wᵀh: a gradient in standard coordinates along the axes of x.
     #[inline(always)]
     pub(crate) fn along_axes<S: Simd>(&self, simd: S, gradient: &[Lanes<S>; M]) -> [Lanes<S>; M] {

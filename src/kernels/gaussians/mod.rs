@@ -2,11 +2,13 @@
 
 mod few_axes;
 mod many_axes;
+mod near_cells;
 
-use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
+use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
 
 pub(crate) use few_axes::{Cell, load_rows};
 pub(crate) use many_axes::ManyAxes;
+pub(crate) use near_cells::BLOCK;
 
 /// Points farther out than this are evaluated here, which keeps their squares finite.
 pub(crate) const FARTHEST: f64 = 1e100;
@@ -37,6 +39,14 @@ impl Gaussian {
         let dim = centre.len();
         let whitening = DMatrix::from_fn(dim, dim, |b, a| axes[(a, b)] / variances[b].sqrt());
         Self { log_weight: log_weight - 0.5 * log_normaliser, centre, whitening }
+    }
+
+    /// With S = `std`² I.
+    pub(crate) fn isotropic(log_weight: f64, centre: Vec<f64>, std: f64) -> Self {
+        let dim = centre.len();
+        let log_normaliser = dim as f64 * (std.ln() + 0.5 * std::f64::consts::TAU.ln());
+        let whitening = DMatrix::from_diagonal_element(dim, dim, 1.0 / std);
+        Self { log_weight: log_weight - log_normaliser, centre, whitening }
     }
 
     /// With S = LLᵀ: z = L⁻¹(x − c).
@@ -84,6 +94,51 @@ impl Gaussians {
             Self::Five(cells) => vectorised!(simd => few_axes::log_joint_into(simd, cells, points, out)),
             Self::Many(cells) => vectorised!(simd => cells.log_joint_into(simd, points, out)),
         }
+    }
+
+    /// Σ w r (1, x, xxᵀ) of every cell, or Σ w r (1, x) without `second` moments (k × q), and Σ w r² (k), over
+    /// the rows x (n × m) with `weights`; responsibilities r below exp(`cut`) of the largest are zero. `None`
+    /// with many axes, where products of matrices are faster.
+    ///
+    /// The more rows that are near each other stand beside each other, the faster.
+    pub(crate) fn sums(
+        &self,
+        points: DMatrixView<'_, f64>,
+        weights: &[f64],
+        cut: f64,
+        second: bool,
+    ) -> Option<(DMatrix<f64>, DVector<f64>)> {
+        Some(match self {
+            Self::One(cells) => {
+                vectorised!(simd => near_cells::sums(simd, cells, points, weights, cut, second))
+            }
+            Self::Two(cells) => {
+                vectorised!(simd => near_cells::sums(simd, cells, points, weights, cut, second))
+            }
+            Self::Three(cells) => {
+                vectorised!(simd => near_cells::sums(simd, cells, points, weights, cut, second))
+            }
+            Self::Four(cells) => {
+                vectorised!(simd => near_cells::sums(simd, cells, points, weights, cut, second))
+            }
+            Self::Five(cells) => {
+                vectorised!(simd => near_cells::sums(simd, cells, points, weights, cut, second))
+            }
+            Self::Many(_) => return None,
+        })
+    }
+
+    /// log Σⱼ wⱼ N(x; cⱼ, Sⱼ) at the rows x of `points` (n × m), without what lies exp(`cut`) below the largest;
+    /// `None` and fast as for [`sums`](Self::sums).
+    pub(crate) fn log_density_above(&self, points: DMatrixView<'_, f64>, cut: f64) -> Option<Vec<f64>> {
+        Some(match self {
+            Self::One(cells) => vectorised!(simd => near_cells::log_density(simd, cells, points, cut)),
+            Self::Two(cells) => vectorised!(simd => near_cells::log_density(simd, cells, points, cut)),
+            Self::Three(cells) => vectorised!(simd => near_cells::log_density(simd, cells, points, cut)),
+            Self::Four(cells) => vectorised!(simd => near_cells::log_density(simd, cells, points, cut)),
+            Self::Five(cells) => vectorised!(simd => near_cells::log_density(simd, cells, points, cut)),
+            Self::Many(_) => return None,
+        })
     }
 
     /// Writes the gradient of log N(x; cⱼ, Sⱼ) of cell `j` at the rows of `points` into `out`, both n × m.

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use nalgebra::{DMatrix, DVector, DVectorView, SymmetricEigen};
+use nalgebra::{DMatrix, DVector, DVectorView, RowDVector, SymmetricEigen};
 
 use super::cell_moments::{CellMoments, covariance};
 use super::covariance::least_variance;
 use super::expectation_maximisation::{LOG_NEGLIGIBLE, for_each_block, weigh};
 use super::weighted_rows::WeightedRows;
 use crate::error::{Error, Result};
-use crate::kernels::responsibilities_above;
+use crate::kernels::{Gaussian, Gaussians, responsibilities_above};
 use crate::partition::cells::{MixtureParameters, Partition};
 use crate::partition::voronoi::VoronoiCells;
 
@@ -149,6 +149,17 @@ impl<'a> Annealing<'a> {
 
     /// Σ w r (1, x) of every cell, or Σ w r (1, x, xxᵀ): k × q.
     fn moments(&self, second: bool) -> Result<DMatrix<f64>> {
+        let (data, bandwidth) = (self.data, self.bandwidth);
+        let gaussian = |(centre, mass): (RowDVector<f64>, &f64)| {
+            Gaussian::isotropic(mass.ln(), centre.as_slice().to_vec(), bandwidth)
+        };
+        let centres = self.centres.row_iter().map(|centre| centre.into_owned());
+        let gaussians =
+            Gaussians::new(self.centres.ncols(), centres.zip(&self.masses).map(gaussian).collect());
+        if let Some((moments, _)) = gaussians.sums(data.rows.as_view(), &data.weights, LOG_NEGLIGIBLE, second)
+        {
+            return Ok(moments);
+        }
         let cells = self.cells()?;
         let mut moments = CellMoments::new(self.masses.len(), self.centres.ncols(), second);
         let mut failed = Ok(());

@@ -39,6 +39,9 @@ pub(crate) fn least_judging(dim: usize) -> f64 {
 /// Log-density of `mixture` at every row, natural logarithm.
 pub(crate) fn mixture_log_density(data: &WeightedRows, mixture: &MixtureParameters) -> Vec<f64> {
     let gaussians = whitened(mixture);
+    if let Some(densities) = gaussians.log_density_above(data.rows.as_view(), LOG_NEGLIGIBLE) {
+        return densities;
+    }
     let mut densities = Vec::with_capacity(data.weights.len());
     for_each_block(data, |rows, _| {
         let mut log_joint = DMatrix::zeros(rows.nrows(), mixture.masses.len());
@@ -84,6 +87,11 @@ impl CellSums {
     pub(crate) fn of(data: &WeightedRows, mixture: &MixtureParameters) -> Self {
         let (cells, dim) = mixture.means.shape();
         let gaussians = whitened(mixture);
+        if let Some((moments, information)) =
+            gaussians.sums(data.rows.as_view(), &data.weights, LOG_NEGLIGIBLE, true)
+        {
+            return Self { moments, information, dim };
+        }
         let mut moments = CellMoments::new(cells, dim, true);
         let mut information = DVector::zeros(cells);
         for_each_block(data, |rows, weights| {

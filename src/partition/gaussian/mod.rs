@@ -28,4 +28,5 @@ pub(crate) use cross_fit::average;
 pub(crate) use expectation_maximisation::{
     CellSums, judging_log_density, least_judging, log_joint_densities,
 };
+pub(crate) use spatial_order::spatial_order;
 pub(crate) use weighted_rows::WeightedRows;

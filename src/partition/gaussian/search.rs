@@ -65,8 +65,11 @@ fn next_number(cells: usize) -> usize {
 /// Candidates of rising size until further ones do not raise the held-out likelihood.
 fn candidates(folds: &mut Folds<'_>, sample: &FoldedSample) -> Result<Vec<Candidate>> {
     let mut found: Vec<Candidate> = Vec::new();
-    let (mut since, mut wanted, mut last_size) = (0, 1, 0);
-    while (since < PATIENCE || wanted <= LEAST_TRIED) && (wanted == 1 || wanted < sample.rows.nrows()) {
+    let (mut since, mut clearly, mut wanted, mut last_size) = (0, 0, 1, 0);
+    while (since < PATIENCE || wanted <= LEAST_TRIED)
+        && clearly < PATIENCE
+        && (wanted == 1 || wanted < sample.rows.nrows())
+    {
         let starts = folds.annealed(wanted)?;
         let size = total_cells(&starts);
         if size > last_size {
@@ -75,7 +78,8 @@ fn candidates(folds: &mut Folds<'_>, sample: &FoldedSample) -> Result<Vec<Candid
             let top = best(&found, folds);
             let (loss, std_error) = folds.paired(&found[top], &found[found.len() - 1]);
             since = if loss <= 0.0 { 0 } else { since + 1 };
-            if loss > CLEARLY_WORSE * std_error {
+            clearly = if loss > CLEARLY_WORSE * std_error { clearly + 1 } else { 0 };
+            if clearly > 0 {
                 since = PATIENCE;
             }
         } else if folds.are_cold() {

@@ -1,6 +1,6 @@
 use nalgebra::DMatrix;
 
-use crate::kernels::LANES;
+use crate::kernels::{BLOCK, LANES};
 
 /// Axes that are cut, at most: the first of a sample's coordinates have most of its spread.
 const AXES: usize = 8;
@@ -9,7 +9,7 @@ const AXES: usize = 8;
 /// axis on which they are widest, again and again.
 ///
 /// Most cells are then negligible for all of the few rows that are evaluated together, and cost nothing.
-pub(super) fn spatial_order(rows: &DMatrix<f64>) -> Vec<usize> {
+pub(crate) fn spatial_order(rows: &DMatrix<f64>) -> Vec<usize> {
     let mut order: Vec<usize> = (0..rows.nrows()).collect();
     cut(rows, &mut order);
     order
@@ -30,8 +30,9 @@ fn cut(rows: &DMatrix<f64>, members: &mut [usize]) {
         return;
     };
     let column = rows.column(widest);
-    // Whole groups of rows on the left, so that no group straddles a cut.
-    let middle = (members.len() / 2).next_multiple_of(LANES);
+    // Whole blocks on the left, then whole groups, so that none straddles a cut.
+    let together = if members.len() > BLOCK { BLOCK } else { LANES };
+    let middle = (members.len() / 2).next_multiple_of(together);
     members.select_nth_unstable_by(middle.min(members.len() - 1), |&a, &b| column[a].total_cmp(&column[b]));
     let (left, right) = members.split_at_mut(middle.min(members.len()));
     cut(rows, left);

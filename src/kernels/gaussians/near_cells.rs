@@ -1,0 +1,199 @@
+//! Sums of EM steps and log-densities in few axes, where rows that are near each other stand beside each other:
+//! a block of them is evaluated for those cells alone that matter to it.
+
+use fearless_simd::prelude::*;
+use nalgebra::{DMatrix, DMatrixView, DVector};
+
+use super::few_axes::{Cell, load_rows};
+use crate::kernels::lanes::{LANES, Lanes, Rows};
+use crate::kernels::softmax::softmax_above;
+
+/// Groups of eight rows in a block.
+const GROUPS: usize = 8;
+/// Rows that are bounded together.
+pub(crate) const BLOCK: usize = GROUPS * LANES;
+
+/// One block of rows x, and the responsibilities of the cells that matter there.
+struct Block<S: Simd, const M: usize> {
+    rows: [[Lanes<S>; M]; GROUPS],
+    groups: usize,
+    /// Indices of these cells.
+    near: Vec<usize>,
+    /// Group by group, one [`Lanes`] a near cell.
+    responsibilities: Vec<Lanes<S>>,
+}
+
+impl<S: Simd, const M: usize> Block<S, M> {
+    #[inline(always)]
+    fn new(simd: S) -> Self {
+        let rows = [[Lanes::splat(simd, 0.0); M]; GROUPS];
+        Self { rows, groups: 0, near: Vec::new(), responsibilities: Vec::new() }
+    }
+
+    /// Reads the rows from `start` on.
+    #[inline(always)]
+    fn load(&mut self, simd: S, points: &DMatrixView<'_, f64>, start: usize) {
+        self.groups = (points.nrows() - start).div_ceil(LANES).min(GROUPS);
+        for (group, rows) in self.rows.iter_mut().enumerate().take(self.groups) {
+            *rows = load_rows(simd, points, start + group * LANES);
+        }
+    }
+
+    /// Middle and half width of the rows along every axis.
+    #[inline(always)]
+    fn bounds(&self) -> [(f64, f64); M] {
+        let mut bounds = [(0.0, 0.0); M];
+        for (axis, bounds) in bounds.iter_mut().enumerate() {
+            let (mut low, mut high) = (self.rows[0][axis], self.rows[0][axis]);
+            for rows in &self.rows[1..self.groups.max(1)] {
+                low = -(-low).or_above(-rows[axis]);
+                high = high.or_above(rows[axis]);
+            }
+            let low = low.as_slice().iter().copied().fold(f64::INFINITY, f64::min);
+            let high = high.as_slice().iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            *bounds = (0.5 * (low + high), 0.5 * (high - low));
+        }
+        bounds
+    }
+
+    /// Finds the cells whose responsibility may exceed exp(`cut`) of the largest for any row: all where that
+    /// cannot be told.
+    #[inline(always)]
+    fn find_near(&mut self, cells: &[Cell<M>], cut: f64, most: &mut Vec<f64>) {
+        let bounds = self.bounds();
+        most.clear();
+        let mut peak = f64::NEG_INFINITY;
+        for cell in cells {
+            let (least, largest) = cell.log_joint_within(&bounds);
+            most.push(largest);
+            peak = peak.max(least);
+        }
+        self.near.clear();
+        self.near.extend((0..cells.len()).filter(|&j| most[j] >= peak + cut));
+        if self.near.is_empty() {
+            self.near.extend(0..cells.len());
+        }
+    }
+
+    /// Responsibilities of the near cells; `visit` gets every group's log-sum-exp.
+    #[inline(always)]
+    fn evaluate(&mut self, simd: S, cells: &[Cell<M>], cut: f64, mut visit: impl FnMut(usize, Lanes<S>)) {
+        self.responsibilities.clear();
+        for (group, x) in self.rows.iter().enumerate().take(self.groups) {
+            let first = self.responsibilities.len();
+            for &j in &self.near {
+                self.responsibilities.push(cells[j].log_joint(simd, &cells[j].coordinates(simd, x)));
+            }
+            visit(group, softmax_above(simd, &mut self.responsibilities[first..], cut));
+        }
+    }
+}
+
+/// Σ w r (1, x, xxᵀ) and Σ w r² of one cell, a lane a row of eight.
+#[derive(Clone, Copy)]
+struct Sums<S: Simd, const M: usize> {
+    weight: Lanes<S>,
+    information: Lanes<S>,
+    first: [Lanes<S>; M],
+    /// Of columns a ≤ b at [a][b].
+    second: [[Lanes<S>; M]; M],
+}
+
+impl<S: Simd, const M: usize> Sums<S, M> {
+    #[inline(always)]
+    fn zero(simd: S) -> Self {
+        let zero = Lanes::splat(simd, 0.0);
+        Self { weight: zero, information: zero, first: [zero; M], second: [[zero; M]; M] }
+    }
+
+    #[inline(always)]
+    fn add(&mut self, r: Lanes<S>, weights: Lanes<S>, x: &[Lanes<S>; M], second: bool) {
+        let weighted = r * weights;
+        self.weight += weighted;
+        self.information += r * weighted;
+        for (a, &x_a) in x.iter().enumerate() {
+            let product = weighted * x_a;
+            self.first[a] += product;
+            if second {
+                for (b, &x_b) in x.iter().enumerate().skip(a) {
+                    self.second[a][b] += product * x_b;
+                }
+            }
+        }
+    }
+
+    /// Columns 1, x and, where they are wanted, xₐx_b for a ≤ b.
+    fn moments(&self, second: bool) -> Vec<f64> {
+        let mut moments = vec![total(self.weight)];
+        moments.extend(self.first.iter().map(|&sum| total(sum)));
+        if second {
+            for (a, sums) in self.second.iter().enumerate() {
+                moments.extend(sums[a..].iter().map(|&sum| total(sum)));
+            }
+        }
+        moments
+    }
+}
+
+fn total<S: Simd>(lanes: Lanes<S>) -> f64 {
+    lanes.as_slice().iter().sum()
+}
+
+/// Σ w r (1, x, xxᵀ) of every cell, or Σ w r (1, x) without `second` moments (k × q); and Σ w r² (k).
+#[inline(always)]
+pub(super) fn sums<S: Simd, const M: usize>(
+    simd: S,
+    cells: &[Cell<M>],
+    points: DMatrixView<'_, f64>,
+    weights: &[f64],
+    cut: f64,
+    second: bool,
+) -> (DMatrix<f64>, DVector<f64>) {
+    let mut sums = vec![Sums::zero(simd); cells.len()];
+    let (mut block, mut bounds) = (Block::new(simd), Vec::new());
+    for start in (0..points.nrows()).step_by(BLOCK) {
+        block.load(simd, &points, start);
+        block.find_near(cells, cut, &mut bounds);
+        block.evaluate(simd, cells, cut, |_, _| ());
+        let mut block_weights = [Lanes::splat(simd, 0.0); GROUPS];
+        for (group, lanes) in block_weights.iter_mut().enumerate().take(block.groups) {
+            *lanes = Lanes::load(simd, weights, start + group * LANES);
+        }
+        for (position, &j) in block.near.iter().enumerate() {
+            // A copy, which the compiler keeps in registers.
+            let mut own = sums[j];
+            for group in 0..block.groups {
+                let r = block.responsibilities[group * block.near.len() + position];
+                own.add(r, block_weights[group], &block.rows[group], second);
+            }
+            sums[j] = own;
+        }
+    }
+    let columns = 1 + M + if second { M * (M + 1) / 2 } else { 0 };
+    let moments: Vec<f64> = sums.iter().flat_map(|sums| sums.moments(second)).collect();
+    let information = sums.iter().map(|sums| total(sums.information));
+    (
+        DMatrix::from_row_slice(cells.len(), columns, &moments),
+        DVector::from_iterator(cells.len(), information),
+    )
+}
+
+/// log Σⱼ wⱼ N(x; cⱼ, Sⱼ) at every row, without what lies exp(`cut`) below the largest.
+#[inline(always)]
+pub(super) fn log_density<S: Simd, const M: usize>(
+    simd: S,
+    cells: &[Cell<M>],
+    points: DMatrixView<'_, f64>,
+    cut: f64,
+) -> Vec<f64> {
+    let mut densities = vec![0.0; points.nrows()];
+    let (mut block, mut bounds) = (Block::new(simd), Vec::new());
+    for start in (0..points.nrows()).step_by(BLOCK) {
+        block.load(simd, &points, start);
+        block.find_near(cells, cut, &mut bounds);
+        block.evaluate(simd, cells, cut, |group, log_sum| {
+            log_sum.store(&mut densities, start + group * LANES);
+        });
+    }
+    densities
+}
