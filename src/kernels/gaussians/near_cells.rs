@@ -197,3 +197,108 @@ pub(super) fn log_density<S: Simd, const M: usize>(
     }
     densities
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::gaussians::{Gaussian, Gaussians};
+    use crate::kernels::responsibilities_above;
+
+    const CUT: f64 = -16.0;
+
+    /// Cells in a row, and rows along it, in order.
+    fn cells_and_rows(n: usize, dim: usize) -> (Vec<Gaussian>, DMatrix<f64>, Vec<f64>) {
+        let gaussian = |j: usize| {
+            let centre = (0..dim).map(|axis| if axis == 0 { 3.0 * j as f64 } else { 0.3 * axis as f64 });
+            let factor = DMatrix::from_fn(dim, dim, |a, b| match a.cmp(&b) {
+                std::cmp::Ordering::Less => 0.0,
+                std::cmp::Ordering::Equal => 0.6 + 0.1 * (a + j) as f64,
+                std::cmp::Ordering::Greater => 0.2 - 0.1 * b as f64,
+            });
+            Gaussian::factored(-0.5 * j as f64, centre.collect(), &factor)
+        };
+        let rows = DMatrix::from_fn(n, dim, |i, axis| {
+            let along = if axis == 0 { 18.0 * i as f64 / n as f64 } else { 0.0 };
+            along + 0.3 * ((i * 7 + axis * 3) as f64).sin()
+        });
+        let weights = (0..n).map(|i| 0.5 + (i % 3) as f64).collect();
+        ((0..7).map(gaussian).collect(), rows, weights)
+    }
+
+    #[test]
+    fn sums_and_densities_are_those_over_all_cells() {
+        for (n, dim) in [(1, 1), (8, 2), (63, 2), (64, 3), (500, 1), (500, 2), (501, 3), (499, 4), (300, 5)] {
+            let (gaussians, rows, weights) = cells_and_rows(n, dim);
+            let gaussians = Gaussians::new(dim, gaussians);
+            let mut r = DMatrix::zeros(n, 7);
+            gaussians.log_joint_into(rows.as_view(), r.as_view_mut());
+            let log_sums = responsibilities_above(&mut r, CUT);
+            let density = gaussians.log_density_above(rows.as_view(), CUT).unwrap();
+            assert_eq!(density, log_sums, "what is left out is no more than zeros");
+
+            let (moments, information) = gaussians.sums(rows.as_view(), &weights, CUT, true).unwrap();
+            let first = gaussians.sums(rows.as_view(), &weights, CUT, false).unwrap().0;
+            assert_eq!(first, moments.columns(0, 1 + dim));
+            for j in 0..7 {
+                let sum = |term: &dyn Fn(usize) -> f64| -> f64 {
+                    (0..n).map(|i| weights[i] * r[(i, j)] * term(i)).sum()
+                };
+                let close = |found: f64, expected: f64| {
+                    assert!((found - expected).abs() <= 1e-11 * n as f64, "{n} {dim} {found} {expected}");
+                };
+                close(moments[(j, 0)], sum(&|_| 1.0));
+                close(information[j], sum(&|i| r[(i, j)]));
+                let mut feature = 1 + dim;
+                for a in 0..dim {
+                    close(moments[(j, 1 + a)], sum(&|i| rows[(i, a)]));
+                    for b in a..dim {
+                        close(moments[(j, feature)], sum(&|i| rows[(i, a)] * rows[(i, b)]));
+                        feature += 1;
+                    }
+                }
+            }
+        }
+        assert!(
+            Gaussians::new(6, cells_and_rows(9, 6).0)
+                .sums(DMatrix::zeros(9, 6).as_view(), &[1.0; 9], CUT, true)
+                .is_none()
+        );
+    }
+
+    /// Rows of one end of the line are evaluated for few cells.
+    #[test]
+    fn far_cells_are_left_out_and_bounds_hold() {
+        let (gaussians, rows, _) = cells_and_rows(640, 2);
+        let cells: Vec<Cell<2>> = gaussians.into_iter().map(Cell::new).collect();
+        vectorised!(simd => check_bounds(simd, &cells, &rows));
+    }
+
+    #[inline(always)]
+    fn check_bounds<S: Simd>(simd: S, cells: &[Cell<2>], rows: &DMatrix<f64>) {
+        let (mut block, mut most) = (Block::new(simd), Vec::new());
+        for start in (0..640).step_by(BLOCK) {
+            block.load(simd, &rows.as_view(), start);
+            block.find_near(cells, CUT, &mut most);
+            assert!((1..=5).contains(&block.near.len()), "{:?}", block.near);
+            for cell in cells {
+                let (least, largest) = cell.log_joint_within(&block.bounds());
+                for x in &block.rows {
+                    for &value in cell.log_joint(simd, &cell.coordinates(simd, x)).as_slice() {
+                        assert!((least - 1e-9..=largest + 1e-9).contains(&value));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Where nothing can be told of the cells, none is left out.
+    #[test]
+    fn cells_that_vanish_or_are_no_number_are_all_kept() {
+        for log_weight in [f64::NEG_INFINITY, f64::NAN] {
+            let cell = || Gaussian::isotropic(log_weight, vec![1.0], 1.0);
+            let gaussians = Gaussians::new(1, vec![cell(), cell()]);
+            let density = gaussians.log_density_above(DMatrix::zeros(3, 1).as_view(), CUT).unwrap();
+            assert!(density.iter().all(|value| value.is_nan() == log_weight.is_nan()), "{density:?}");
+        }
+    }
+}

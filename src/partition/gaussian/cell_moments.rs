@@ -12,7 +12,8 @@ pub(super) struct CellMoments {
     /// k × (1 + m), or k × (1 + m + m(m+1)/2).
     sums: DMatrix<f64>,
     dim: usize,
-    /// Σ w r xxᵀ, k matrices m × m, where there are many axes a cell and second moments are wanted.
+    /// Σ w r (1, x)(1, x)ᵀ, k matrices of m + 1 rows, where there are many axes a cell and second moments are
+    /// wanted.
     scatters: Vec<DMatrix<f64>>,
 }
 
@@ -20,7 +21,11 @@ impl CellMoments {
     pub(super) fn new(cells: usize, dim: usize, second: bool) -> Self {
         let count = if second { feature_count(dim) } else { 1 + dim };
         let products = if second && dim >= AXES_A_CELL * cells { cells } else { 0 };
-        Self { sums: DMatrix::zeros(cells, count), dim, scatters: vec![DMatrix::zeros(dim, dim); products] }
+        Self {
+            sums: DMatrix::zeros(cells, count),
+            dim,
+            scatters: vec![DMatrix::zeros(1 + dim, 1 + dim); products],
+        }
     }
 
     /// Adds a block of rows (n × m) with weights w r (n × k).
@@ -37,24 +42,26 @@ impl CellMoments {
             }
             return;
         }
-        let rows = rows.into_owned();
+        let features = features(rows, 1 + self.dim);
+        let mut weighted = features.clone();
         for cell in cells {
-            let (weights, scatter) = (weights.column(cell), &mut self.scatters[cell]);
-            let mut weighted = rows.clone();
-            for (axis, mut column) in weighted.column_iter_mut().enumerate() {
-                column.component_mul_assign(&weights);
-                self.sums[(cell, 1 + axis)] += column.sum();
+            let weights = weights.column(cell);
+            let columns = features.as_slice().chunks_exact(rows.nrows());
+            for (out, column) in weighted.as_mut_slice().chunks_exact_mut(rows.nrows()).zip(columns) {
+                for ((out, x), w) in out.iter_mut().zip(column).zip(weights.as_slice()) {
+                    *out = x * w;
+                }
             }
-            self.sums[(cell, 0)] += weights.sum();
-            add_transposed_product((&weighted).into(), (&rows).into(), scatter);
+            add_transposed_product((&weighted).into(), (&features).into(), &mut self.scatters[cell]);
         }
     }
 
     /// Columns 1, x and, where they are wanted, xₐx_b for a ≤ b.
     pub(super) fn into_sums(mut self) -> DMatrix<f64> {
         for (cell, scatter) in self.scatters.iter().enumerate() {
+            self.sums.row_mut(cell).columns_mut(0, 1 + self.dim).copy_from(&scatter.row(0));
             for (feature, (a, b)) in pairs(self.dim).enumerate() {
-                self.sums[(cell, 1 + self.dim + feature)] = scatter[(a, b)];
+                self.sums[(cell, 1 + self.dim + feature)] = scatter[(1 + a, 1 + b)];
             }
         }
         self.sums
