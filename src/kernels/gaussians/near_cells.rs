@@ -162,9 +162,9 @@ pub(super) fn sums<S: Simd, const M: usize>(
         for (position, &j) in block.near.iter().enumerate() {
             // A copy, which the compiler keeps in registers.
             let mut own = sums[j];
-            for group in 0..block.groups {
-                let r = block.responsibilities[group * block.near.len() + position];
-                own.add(r, block_weights[group], &block.rows[group], second);
+            let responsibilities = block.responsibilities.iter().skip(position).step_by(block.near.len());
+            for ((&r, &weights), x) in responsibilities.zip(&block_weights).zip(&block.rows) {
+                own.add(r, weights, x, second);
             }
             sums[j] = own;
         }
