@@ -21,6 +21,9 @@ const FOLDS: usize = 3;
 const MOST_DIRECTIONS: usize = 10;
 /// With fewer rows than this the units that are given have to be worse to be left.
 const FEW_ROWS: f64 = 1_000.0;
+/// Few rows do not keep units in which one column is wider than another within cells by this factor: long
+/// cells are easily missed.
+const MOST_UNEQUAL: f64 = 3.0;
 /// EM steps on the whole subsample.
 const STEPS: usize = 4;
 /// A column whose standard deviation within cells is a smaller share of the whole one repeats a few values.
@@ -47,7 +50,9 @@ pub(super) fn std_within_cells(
     let rows = effective_rows(&sample.weights);
     // The fitted scales have seen the rows that judge them: a nat each (Akaike 1974).
     let optimism = (within.len() as f64 - 1.0) / rows;
+    let unequal = within.component_div(given);
     if rows < FEW_ROWS
+        && unequal.max() < MOST_UNEQUAL * unequal.min()
         && let Some(rescaled) = Cells::find(sample, &within, partitioner)?
         && let Some(plain) = Cells::find(sample, given, partitioner)?
         && plain.log_likelihood > rescaled.log_likelihood - optimism
