@@ -2,7 +2,7 @@
 //! all rows are repeated, rows far away. And identities that hold for every law.
 //!
 //! `PROPTEST_CASES=10000 cargo test --release --test properties` tries more cases than the 256 of
-//! `cargo test`; properties that fit models take a share of them.
+//! `cargo test`, in which properties that fit models take a share of them.
 
 use gmix_diffusion::metrics::total_variation;
 use gmix_diffusion::nalgebra::{DMatrix, DVector, SymmetricEigen};
@@ -260,15 +260,110 @@ fn variation(first: &DVector<f64>, second: &DVector<f64>) -> f64 {
     total_variation(first.as_slice(), second.as_slice()).unwrap().value
 }
 
-/// Two fits to 400 rows that differ as two seeds do are no farther apart than this; most are by a third of it.
-const AS_SEEDS: f64 = 0.12;
+/// Two fits to 400 rows that differ as two seeds do are no farther apart than this. One in a thousand is by
+/// more than 0.1: where 1.5 standard errors lie between few cells and more, either may be chosen.
+const AS_SEEDS: f64 = 0.2;
+/// Nor are they by more than this on average.
+const AS_SEEDS_ON_AVERAGE: f64 = 0.025;
+
+/// Folds and noise are drawn by row: another order is another seed.
+fn distances_of_another_order(seed: u64) -> Vec<f64> {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let rows = clusters(400, &mut rng);
+    let permuted = another_order(&rows);
+    let distance = |learner: DiffusionLearner| {
+        let (first, second) = (fit(&learner, &rows), fit(&learner, &permuted));
+        let drawn = first.sample(2000, &mut rng).unwrap();
+        variation(&density(&first, &drawn), &density(&second, &drawn))
+    };
+    learners().map(distance).to_vec()
+}
+
+fn another_order(rows: &DMatrix<f64>) -> DMatrix<f64> {
+    let n = rows.nrows();
+    rows.select_rows(&(0..n).map(|i| (i * 147 + 11) % n).collect::<Vec<_>>())
+}
+
+/// Without a σ₀ the columns' scales are found one by one, which a rotation changes.
+fn distances_of_a_rotation(seed: u64) -> Vec<f64> {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let rows = clusters(400, &mut rng);
+    let map = rotation(2, &mut rng);
+    let [_, learner] = learners();
+    let (first, second) = (fit(&learner, &rows), fit(&learner, &(&rows * &map)));
+    let drawn = first.sample(2000, &mut rng).unwrap();
+    vec![variation(&density(&first, &drawn), &density(&second, &(&drawn * &map)))]
+}
+
+/// Folds are then dealt by value, as with another seed, and statistics count twice as many rows.
+fn distances_of_all_rows_twice(seed: u64) -> Vec<f64> {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let rows = clusters(400, &mut rng);
+    let twice = twice(&rows);
+    let distance = |learner: DiffusionLearner| {
+        let (first, second) = (fit(&learner, &rows), fit(&learner, &twice));
+        let drawn = first.sample(2000, &mut rng).unwrap();
+        variation(&density(&first, &drawn), &density(&second, &drawn))
+    };
+    learners().map(distance).to_vec()
+}
+
+fn twice(rows: &DMatrix<f64>) -> DMatrix<f64> {
+    let n = rows.nrows();
+    rows.select_rows(&(0..2 * n).map(|i| i % n).collect::<Vec<_>>())
+}
+
+/// Of two far-apart sets one is learned as it is alone, with its share of the mass.
+fn distances_of_far_away_rows(seed: u64, distance: f64) -> Vec<f64> {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let (near, mut far) = (clusters(400, &mut rng), clusters(200, &mut rng));
+    far.add_scalar_mut(distance);
+    let both = DMatrix::from_fn(600, 2, |i, j| if i < 400 { near[(i, j)] } else { far[(i - 400, j)] });
+    let between = |learner: DiffusionLearner| {
+        let (alone, together) = (fit(&learner, &near), fit(&learner, &both));
+        let drawn = alone.sample(2000, &mut rng).unwrap();
+        variation(&density(&alone, &drawn), &density(&together, &drawn).add_scalar(1.5f64.ln()))
+    };
+    learners().map(between).to_vec()
+}
+
+/// Rows of a plane in space are learned as those of the plane.
+fn distances_of_more_columns(seed: u64) -> Vec<f64> {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let rows = clusters(400, &mut rng);
+    // Orthonormal, so that it keeps areas.
+    let into_space = rotation(4, &mut rng).rows(0, 2).into_owned();
+    let [_, learner] = learners();
+    let (plane, space) = (fit(&learner, &rows), fit(&learner, &(&rows * &into_space)));
+    assert_eq!(space.units().hull_axes().map(|axes| axes.ncols()), Some(2));
+    let drawn = plane.sample(2000, &mut rng).unwrap();
+    vec![variation(&density(&plane, &drawn), &density(&space, &(&drawn * &into_space)))]
+}
+
+#[test]
+fn what_is_no_more_than_a_seed_moves_a_density_little_on_average() {
+    let of: [(&str, fn(u64) -> Vec<f64>); 5] = [
+        ("order", distances_of_another_order),
+        ("rotation", distances_of_a_rotation),
+        ("twice", distances_of_all_rows_twice),
+        ("far", |seed| distances_of_far_away_rows(seed, 200.0 + seed as f64)),
+        ("columns", distances_of_more_columns),
+    ];
+    for (what, distances) in of {
+        let all: Vec<f64> = (0..12).flat_map(distances).collect();
+        let mean = all.iter().sum::<f64>() / all.len() as f64;
+        assert!(mean < AS_SEEDS_ON_AVERAGE, "{what}: {mean}");
+    }
+}
 
 proptest! {
-    // A fit takes as long as a hundred of the cases above. Fixed seeds: bounds on what differs as two seeds do
-    // hold for most data, not for all.
+    // A fit takes as long as a hundred of the cases above, so that there are fewer of these unless
+    // PROPTEST_CASES asks for as many. Fixed seeds: bounds on what differs as two seeds do hold for most data,
+    // not for all; and a smaller seed is no simpler case.
     #![proptest_config(ProptestConfig {
-        cases: (ProptestConfig::default().cases / 64).max(1),
+        cases: ProptestConfig::default().cases / 64,
         rng_seed: RngSeed::Fixed(1),
+        max_shrink_iters: 0,
         ..ProptestConfig::default()
     })]
 
@@ -312,87 +407,48 @@ proptest! {
         }
     }
 
-    /// Folds and noise are drawn by row: another order is another seed. The moments know no order.
+    /// The moments know no order.
     #[test]
     fn the_order_of_rows_is_no_more_than_a_seed(seed: u64) {
-        let mut rng = StdRng::seed_from_u64(seed);
-        let rows = clusters(400, &mut rng);
-        let order: Vec<usize> = (0..400).map(|i| (i * 147 + 11) % 400).collect();
-        let permuted = rows.select_rows(&order);
+        let rows = clusters(400, &mut StdRng::seed_from_u64(seed));
+        let permuted = another_order(&rows);
         let (before, after) = (density(&fit(&gaussian(), &rows), &rows), density(&fit(&gaussian(), &permuted), &rows));
         prop_assert!(close(before.as_slice(), after.as_slice(), 1e-8), "{}", (before - after).amax());
-        for learner in learners() {
-            let (first, second) = (fit(&learner, &rows), fit(&learner, &permuted));
-            let drawn = first.sample(2000, &mut rng).unwrap();
-            let distance = variation(&density(&first, &drawn), &density(&second, &drawn));
-            prop_assert!(distance < AS_SEEDS, "{distance}");
-        }
+        let distances = distances_of_another_order(seed);
+        prop_assert!(distances.iter().all(|distance| *distance < AS_SEEDS), "{distances:?}");
     }
 
-    /// An orthogonal map of the rows. Without a σ₀ the columns' scales are found one by one, which a rotation
-    /// changes.
+    /// An orthogonal map of the rows.
     #[test]
     fn a_rotation_is_no_more_than_a_seed(seed: u64) {
         let mut rng = StdRng::seed_from_u64(seed);
         let rows = clusters(400, &mut rng);
-        let map = rotation(2, &mut rng);
-        let turned = &rows * &map;
+        let turned = &rows * rotation(2, &mut rng);
         let (before, after) = (density(&fit(&gaussian(), &rows), &rows), density(&fit(&gaussian(), &turned), &turned));
         prop_assert!(close(before.as_slice(), after.as_slice(), 1e-6), "{}", (before - after).amax());
-        let learner = DiffusionLearner::new().with_component_std(0.5);
-        let (first, second) = (fit(&learner, &rows), fit(&learner, &turned));
-        let drawn = first.sample(2000, &mut rng).unwrap();
-        let distance = variation(&density(&first, &drawn), &density(&second, &(&drawn * &map)));
-        prop_assert!(distance < AS_SEEDS, "{distance}");
+        let distances = distances_of_a_rotation(seed);
+        prop_assert!(distances.iter().all(|distance| *distance < AS_SEEDS), "{distances:?}");
     }
 
-    /// All rows twice say no more of the law. Folds are then dealt by value, as with another seed, and
-    /// statistics count twice as many rows.
+    /// All rows twice say no more of the law.
     #[test]
     fn all_rows_twice_are_the_rows(seed: u64) {
-        let mut rng = StdRng::seed_from_u64(seed);
-        let rows = clusters(400, &mut rng);
-        let twice = DMatrix::from_fn(800, 2, |i, j| rows[(i % 400, j)]);
-        let (before, after) = (density(&fit(&gaussian(), &rows), &rows), density(&fit(&gaussian(), &twice), &rows));
+        let rows = clusters(400, &mut StdRng::seed_from_u64(seed));
+        let (before, after) = (density(&fit(&gaussian(), &rows), &rows), density(&fit(&gaussian(), &twice(&rows)), &rows));
         prop_assert!(close(before.as_slice(), after.as_slice(), 1e-8), "{}", (before - after).amax());
-        for learner in learners() {
-            let (first, second) = (fit(&learner, &rows), fit(&learner, &twice));
-            let drawn = first.sample(2000, &mut rng).unwrap();
-            let distance = variation(&density(&first, &drawn), &density(&second, &drawn));
-            prop_assert!(distance < AS_SEEDS, "{distance}");
-        }
+        let distances = distances_of_all_rows_twice(seed);
+        prop_assert!(distances.iter().all(|distance| *distance < AS_SEEDS), "{distances:?}");
     }
 
-    /// Each of two far-apart sets is learned as it is alone, with its share of the mass.
     #[test]
     fn far_away_rows_do_not_matter(seed: u64, distance in 200.0..2000.0f64) {
-        let mut rng = StdRng::seed_from_u64(seed);
-        let (near, mut far) = (clusters(400, &mut rng), clusters(200, &mut rng));
-        far.add_scalar_mut(distance);
-        let both = DMatrix::from_fn(600, 2, |i, j| if i < 400 { near[(i, j)] } else { far[(i - 400, j)] });
-        for learner in learners() {
-            let (alone, together) = (fit(&learner, &near), fit(&learner, &both));
-            let drawn = alone.sample(2000, &mut rng).unwrap();
-            let expected = density(&alone, &drawn);
-            let found = density(&together, &drawn).add_scalar(1.5f64.ln());
-            let between = variation(&expected, &found);
-            prop_assert!(between < AS_SEEDS, "{between}");
-        }
+        let distances = distances_of_far_away_rows(seed, distance);
+        prop_assert!(distances.iter().all(|distance| *distance < AS_SEEDS), "{distances:?}");
     }
 
-    /// Rows of a plane in space are learned as those of the plane.
     #[test]
     fn more_columns_than_directions_do_not_matter(seed: u64) {
-        let mut rng = StdRng::seed_from_u64(seed);
-        let rows = clusters(400, &mut rng);
-        // Orthonormal, so that it keeps areas.
-        let into_space = rotation(4, &mut rng).rows(0, 2).into_owned();
-        let embedded = &rows * &into_space;
-        let learner = DiffusionLearner::new().with_component_std(0.5);
-        let (plane, space) = (fit(&learner, &rows), fit(&learner, &embedded));
-        prop_assert_eq!(space.units().hull_axes().map(|axes| axes.ncols()), Some(2));
-        let drawn = plane.sample(2000, &mut rng).unwrap();
-        let distance = variation(&density(&plane, &drawn), &density(&space, &(&drawn * &into_space)));
-        prop_assert!(distance < AS_SEEDS, "{distance}");
+        let distances = distances_of_more_columns(seed);
+        prop_assert!(distances.iter().all(|distance| *distance < AS_SEEDS), "{distances:?}");
     }
 }
