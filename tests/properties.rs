@@ -342,7 +342,8 @@ fn distances_of_more_columns(seed: u64) -> Vec<f64> {
 
 #[test]
 fn what_is_no_more_than_a_seed_moves_a_density_little_on_average() {
-    let of: [(&str, fn(u64) -> Vec<f64>); 5] = [
+    type Distances = fn(u64) -> Vec<f64>;
+    let of: [(&str, Distances); 5] = [
         ("order", distances_of_another_order),
         ("rotation", distances_of_a_rotation),
         ("twice", distances_of_all_rows_twice),

@@ -153,8 +153,20 @@ impl RowSource for Deaf {
     }
 }
 
+/// Likewise, after a block of three columns among rows of two.
+struct DeafToShapes<'a>(&'a DMatrix<f64>);
+
+impl RowSource for DeafToShapes<'_> {
+    fn read(&self, visit: &mut dyn FnMut(Rows<'_>) -> Result<()>) -> Result<()> {
+        visit(self.0.into())?;
+        let _ = visit(Rows::from(&[[1.0; 3]][..]));
+        visit(self.0.into())
+    }
+}
+
 #[test]
 fn an_error_of_a_visitor_is_not_lost() {
+    assert!(fit(&DiffusionLearner::new(), &DeafToShapes(&rows(100))).is_err());
     assert!(fit(&DiffusionLearner::new(), &Deaf).is_err());
     assert!(check_row_source(&Deaf).is_err());
     let mut rows = rows(5_000);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nalgebra::{DMatrix, DVector, DVectorView, RowDVector, SymmetricEigen};
+use nalgebra::{DMatrix, DVector, DVectorView, SymmetricEigen};
 
 use super::cell_moments::{CellMoments, covariance};
 use super::covariance::least_variance;
@@ -149,21 +149,16 @@ impl<'a> Annealing<'a> {
 
     /// Σ w r (1, x) of every cell, or Σ w r (1, x, xxᵀ): k × q.
     fn moments(&self, second: bool) -> Result<DMatrix<f64>> {
-        let (data, bandwidth) = (self.data, self.bandwidth);
-        let gaussian = |(centre, mass): (RowDVector<f64>, &f64)| {
-            Gaussian::isotropic(mass.ln(), centre.as_slice().to_vec(), bandwidth)
-        };
-        let centres = self.centres.row_iter().map(|centre| centre.into_owned());
-        let gaussians =
-            Gaussians::new(self.centres.ncols(), centres.zip(&self.masses).map(gaussian).collect());
-        if let Some((moments, _)) = gaussians.sums(data.rows.as_view(), &data.weights, LOG_NEGLIGIBLE, second)
+        let data = self.data;
+        if let Some((moments, _)) =
+            self.gaussians().sums(data.rows.as_view(), &data.weights, LOG_NEGLIGIBLE, second)
         {
             return Ok(moments);
         }
         let cells = self.cells()?;
         let mut moments = CellMoments::new(self.masses.len(), self.centres.ncols(), second);
         let mut failed = Ok(());
-        for_each_block(self.data, |rows, weights| {
+        for_each_block(data, |rows, weights| {
             let mut r = DMatrix::zeros(rows.nrows(), self.masses.len());
             if let Err(error) = cells.log_weights_into(self.bandwidth, rows, r.as_view_mut()) {
                 failed = Err(error);
@@ -175,6 +170,13 @@ impl<'a> Annealing<'a> {
         });
         failed?;
         Ok(moments.into_sums())
+    }
+
+    fn gaussians(&self) -> Gaussians {
+        let centres = self.centres.row_iter().map(|centre| centre.iter().copied().collect());
+        let gaussian =
+            |(centre, mass): (Vec<f64>, &f64)| Gaussian::isotropic(mass.ln(), centre, self.bandwidth);
+        Gaussians::new(self.centres.ncols(), centres.zip(&self.masses).map(gaussian).collect())
     }
 
     /// Merges cells that met, drops light ones, and returns the indices of those kept.

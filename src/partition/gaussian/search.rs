@@ -12,7 +12,8 @@ use crate::partition::cells::MixtureParameters;
 const PATIENCE: usize = 2;
 /// One that is behind by this many paired standard errors is enough.
 const CLEARLY_WORSE: f64 = 2.0;
-/// Numbers of cells up to this are tried in any case: merging mends what smaller ones missed.
+/// Numbers of cells up to this are tried, unless [`PATIENCE`] in a row are clearly worse: merging mends what
+/// smaller ones missed.
 const LEAST_TRIED: usize = 8;
 /// Up to this many cells every number is tried on the way up.
 const COUNTED: usize = 6;
@@ -65,9 +66,9 @@ fn next_number(cells: usize) -> usize {
 /// Candidates of rising size until further ones do not raise the held-out likelihood.
 fn candidates(folds: &mut Folds<'_>, sample: &FoldedSample) -> Result<Vec<Candidate>> {
     let mut found: Vec<Candidate> = Vec::new();
-    let (mut since, mut clearly, mut wanted, mut last_size) = (0, 0, 1, 0);
+    let (mut since, mut clearly_worse, mut wanted, mut last_size) = (0, 0, 1, 0);
     while (since < PATIENCE || wanted <= LEAST_TRIED)
-        && clearly < PATIENCE
+        && clearly_worse < PATIENCE
         && (wanted == 1 || wanted < sample.rows.nrows())
     {
         let starts = folds.annealed(wanted)?;
@@ -78,8 +79,8 @@ fn candidates(folds: &mut Folds<'_>, sample: &FoldedSample) -> Result<Vec<Candid
             let top = best(&found, folds);
             let (loss, std_error) = folds.paired(&found[top], &found[found.len() - 1]);
             since = if loss <= 0.0 { 0 } else { since + 1 };
-            clearly = if loss > CLEARLY_WORSE * std_error { clearly + 1 } else { 0 };
-            if clearly > 0 {
+            clearly_worse = if loss > CLEARLY_WORSE * std_error { clearly_worse + 1 } else { 0 };
+            if clearly_worse > 0 {
                 since = PATIENCE;
             }
         } else if folds.are_cold() {
@@ -154,6 +155,7 @@ fn best(candidates: &[Candidate], folds: &Folds<'_>) -> usize {
 /// Index of the fewest cells within reach of the best, all of them mended and polished.
 fn choose(candidates: &mut [Candidate], folds: &mut Folds<'_>) -> usize {
     let mut top = best(candidates, folds);
+    // One cell is chosen only over two that had time to part.
     if let (0, Some(two)) = (top, candidates.get_mut(1)) {
         folds.settle(two);
         top = best(candidates, folds);
