@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 mod chart;
+mod disturbed;
 mod em;
 mod field2d;
 mod growth;
@@ -32,11 +33,12 @@ pub(crate) type Files = Vec<(&'static str, String)>;
 /// An experiment by name.
 type Named = (&'static str, fn() -> Outcome<Files>);
 
-const EXPERIMENTS: [Named; 6] = [
+const EXPERIMENTS: [Named; 7] = [
     ("score1d", score1d::run),
     ("samples", samples::run),
     ("starts", starts::run),
     ("robustness", robustness::run),
+    ("disturbed", disturbed::run),
     ("field2d", field2d::run),
     ("growth", growth::run),
 ];

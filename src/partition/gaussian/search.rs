@@ -1,6 +1,7 @@
 //! How many cells, and which: coarse to fine on every fold's own path, judged on the rows it did not see.
 
 use super::candidate::{Candidate, FoldRows, Folds, STEPS};
+use super::cell_moments::feature_count;
 use super::cross_fit::{CrossFit, CrossFittedMixture, TriedCells, total_cells};
 use super::expectation_maximisation::expectation_maximisation_step;
 use super::folded_sample::FoldedSample;
@@ -12,9 +13,11 @@ use crate::partition::cells::MixtureParameters;
 const PATIENCE: usize = 2;
 /// One that is behind by this many paired standard errors is enough.
 const CLEARLY_WORSE: f64 = 2.0;
-/// Numbers of cells up to this are tried, unless [`PATIENCE`] in a row are clearly worse: merging mends what
-/// smaller ones missed.
+/// Numbers of cells up to this are tried in any case: merging mends what smaller ones missed.
 const LEAST_TRIED: usize = 8;
+/// But where there are fewer rows than this for each parameter of a cell, [`PATIENCE`] clearly worse numbers in a
+/// row end the search.
+const ROWS_A_PARAMETER: usize = 10;
 /// Up to this many cells every number is tried on the way up.
 const COUNTED: usize = 6;
 /// Beyond those the number of cells grows by this factor.
@@ -67,9 +70,11 @@ fn next_number(cells: usize) -> usize {
 fn candidates(folds: &mut Folds<'_>, sample: &FoldedSample) -> Result<Vec<Candidate>> {
     let mut found: Vec<Candidate> = Vec::new();
     let (mut since, mut clearly_worse, mut wanted, mut last_size) = (0, 0, 1, 0);
+    let (rows, parameters) = (sample.rows.nrows(), feature_count(sample.rows.ncols()));
+    let patience = if rows < ROWS_A_PARAMETER * parameters { PATIENCE } else { usize::MAX };
     while (since < PATIENCE || wanted <= LEAST_TRIED)
-        && clearly_worse < PATIENCE
-        && (wanted == 1 || wanted < sample.rows.nrows())
+        && clearly_worse < patience
+        && (wanted == 1 || wanted < rows)
     {
         let starts = folds.annealed(wanted)?;
         let size = total_cells(&starts);
