@@ -8,8 +8,8 @@ use gmix_diffusion::rand::{Rng, SeedableRng, rngs::StdRng};
 use gmix_diffusion::rand_distr::{Distribution, StandardNormal};
 use gmix_diffusion::reference::{Law, targets};
 use gmix_diffusion::{
-    CentreEstimates, DiffusionLearner, LogDensity, NoiseLevel, Partition, Partitioner, Result, VoronoiCells,
-    VoronoiPartitioner,
+    CentreEstimates, DiffusionLearner, LogDensity, NoiseLevel, Partition, Partitioner, PolynomialRegression,
+    RegressionTarget, Result, VoronoiCells, VoronoiPartitioner,
 };
 
 use super::chart::{Axis, Mark, Panel, Picture};
@@ -114,6 +114,12 @@ fn starts_of_em(means: &DMatrix<f64>, disturbance: Disturbance, seed: u64) -> DM
     disturbance.apply(means.clone(), masses, COMPONENT_STD, &mut StdRng::seed_from_u64(seed)).0
 }
 
+/// Level by level, with the target that serves hard cells too.
+fn composition(partitioner: impl Partitioner) -> DiffusionLearner {
+    let regression = PolynomialRegression::default().with_target(RegressionTarget::Denoising);
+    DiffusionLearner::new().with_partitioner(partitioner).with_regression(regression)
+}
+
 fn disturbed(disturbance: Disturbance) -> Result<Distances> {
     let law = targets::gmm2d_k3();
     let mut found = [const { Vec::new() }; 3];
@@ -123,7 +129,7 @@ fn disturbed(disturbance: Disturbance) -> Result<Distances> {
         for (index, inner) in [VoronoiPartitioner::soft(), VoronoiPartitioner::hard()].into_iter().enumerate()
         {
             let soft = index == 0;
-            let learner = DiffusionLearner::new().with_partitioner(Disturbed { inner, soft, disturbance });
+            let learner = composition(Disturbed { inner, soft, disturbance });
             let model = learner.fit(&rows, &mut StdRng::seed_from_u64(seed))?;
             found[index].push(density_distance(&model, &law, &fresh)?);
         }
@@ -143,7 +149,7 @@ fn lightest_cell(share: f64) -> Result<[f64; 2]> {
         let (rows, fresh) = (law.draw(ROWS, &mut rng), law.draw(FRESH_ROWS, &mut rng));
         for (index, inner) in [VoronoiPartitioner::soft(), VoronoiPartitioner::hard()].into_iter().enumerate()
         {
-            let learner = DiffusionLearner::new().with_partitioner(inner.with_lightest_cell(share));
+            let learner = composition(inner.with_lightest_cell(share));
             let model = learner.fit(&rows, &mut StdRng::seed_from_u64(seed))?;
             found[index].push(density_distance(&model, &law, &fresh)?);
         }
