@@ -266,22 +266,29 @@ const AS_SEEDS: f64 = 0.2;
 /// Nor are they by more than this on average.
 const AS_SEEDS_ON_AVERAGE: f64 = 0.025;
 
-/// Folds and noise are drawn by row: another order is another seed.
-fn distances_of_another_order(seed: u64) -> Vec<f64> {
+/// Between fits to rows, and to what `change` makes of them.
+fn distances_of_change(seed: u64, change: fn(&DMatrix<f64>) -> DMatrix<f64>) -> Vec<f64> {
     let mut rng = StdRng::seed_from_u64(seed);
     let rows = clusters(400, &mut rng);
-    let permuted = another_order(&rows);
+    let changed = change(&rows);
     let distance = |learner: DiffusionLearner| {
-        let (first, second) = (fit(&learner, &rows), fit(&learner, &permuted));
+        let (first, second) = (fit(&learner, &rows), fit(&learner, &changed));
         let drawn = first.sample(2000, &mut rng).unwrap();
         variation(&density(&first, &drawn), &density(&second, &drawn))
     };
     learners().map(distance).to_vec()
 }
 
+/// Folds and noise are drawn by row: another order is another seed.
 fn another_order(rows: &DMatrix<f64>) -> DMatrix<f64> {
     let n = rows.nrows();
     rows.select_rows(&(0..n).map(|i| (i * 147 + 11) % n).collect::<Vec<_>>())
+}
+
+/// Folds are then dealt by value, as with another seed, and statistics count twice as many rows.
+fn twice(rows: &DMatrix<f64>) -> DMatrix<f64> {
+    let n = rows.nrows();
+    rows.select_rows(&(0..2 * n).map(|i| i % n).collect::<Vec<_>>())
 }
 
 /// Without a σ₀ the columns' scales are found one by one, which a rotation changes.
@@ -293,24 +300,6 @@ fn distances_of_a_rotation(seed: u64) -> Vec<f64> {
     let (first, second) = (fit(&learner, &rows), fit(&learner, &(&rows * &map)));
     let drawn = first.sample(2000, &mut rng).unwrap();
     vec![variation(&density(&first, &drawn), &density(&second, &(&drawn * &map)))]
-}
-
-/// Folds are then dealt by value, as with another seed, and statistics count twice as many rows.
-fn distances_of_all_rows_twice(seed: u64) -> Vec<f64> {
-    let mut rng = StdRng::seed_from_u64(seed);
-    let rows = clusters(400, &mut rng);
-    let twice = twice(&rows);
-    let distance = |learner: DiffusionLearner| {
-        let (first, second) = (fit(&learner, &rows), fit(&learner, &twice));
-        let drawn = first.sample(2000, &mut rng).unwrap();
-        variation(&density(&first, &drawn), &density(&second, &drawn))
-    };
-    learners().map(distance).to_vec()
-}
-
-fn twice(rows: &DMatrix<f64>) -> DMatrix<f64> {
-    let n = rows.nrows();
-    rows.select_rows(&(0..2 * n).map(|i| i % n).collect::<Vec<_>>())
 }
 
 /// Of two far-apart sets one is learned as it is alone, with its share of the mass.
@@ -344,9 +333,9 @@ fn distances_of_more_columns(seed: u64) -> Vec<f64> {
 fn what_is_no_more_than_a_seed_moves_a_density_little_on_average() {
     type Distances = fn(u64) -> Vec<f64>;
     let of: [(&str, Distances); 5] = [
-        ("order", distances_of_another_order),
+        ("order", |seed| distances_of_change(seed, another_order)),
         ("rotation", distances_of_a_rotation),
-        ("twice", distances_of_all_rows_twice),
+        ("twice", |seed| distances_of_change(seed, twice)),
         ("far", |seed| distances_of_far_away_rows(seed, 200.0 + seed as f64)),
         ("columns", distances_of_more_columns),
     ];
@@ -415,7 +404,7 @@ proptest! {
         let permuted = another_order(&rows);
         let (before, after) = (density(&fit(&gaussian(), &rows), &rows), density(&fit(&gaussian(), &permuted), &rows));
         prop_assert!(close(before.as_slice(), after.as_slice(), 1e-8), "{}", (before - after).amax());
-        let distances = distances_of_another_order(seed);
+        let distances = distances_of_change(seed, another_order);
         prop_assert!(distances.iter().all(|distance| *distance < AS_SEEDS), "{distances:?}");
     }
 
@@ -437,7 +426,7 @@ proptest! {
         let rows = clusters(400, &mut StdRng::seed_from_u64(seed));
         let (before, after) = (density(&fit(&gaussian(), &rows), &rows), density(&fit(&gaussian(), &twice(&rows)), &rows));
         prop_assert!(close(before.as_slice(), after.as_slice(), 1e-8), "{}", (before - after).amax());
-        let distances = distances_of_all_rows_twice(seed);
+        let distances = distances_of_change(seed, twice);
         prop_assert!(distances.iter().all(|distance| *distance < AS_SEEDS), "{distances:?}");
     }
 

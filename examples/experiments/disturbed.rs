@@ -105,60 +105,63 @@ fn displace(centres: &mut DMatrix<f64>, distance: f64, rng: &mut dyn Rng) {
     }
 }
 
-/// Total variation of the soft and the hard composition, and of EM, averaged over seeds.
-struct Distances([f64; 3]);
-
-/// What EM starts from where the cells are disturbed so.
-fn starts_of_em(means: &DMatrix<f64>, disturbance: Disturbance, seed: u64) -> DMatrix<f64> {
-    let masses = DVector::from_element(means.nrows(), 1.0);
-    disturbance.apply(means.clone(), masses, COMPONENT_STD, &mut StdRng::seed_from_u64(seed)).0
-}
-
 /// Level by level, with the target that serves hard cells too.
 fn composition(partitioner: impl Partitioner) -> DiffusionLearner {
     let regression = PolynomialRegression::default().with_target(RegressionTarget::Denoising);
     DiffusionLearner::new().with_partitioner(partitioner).with_regression(regression)
 }
 
-fn disturbed(disturbance: Disturbance) -> Result<Distances> {
-    let law = targets::gmm2d_k3();
-    let mut found = [const { Vec::new() }; 3];
-    for seed in 1..=SEEDS {
+/// The mean over seeds of what `distance` makes of rows to learn from, fresh rows and the seed.
+fn over_seeds(
+    law: &dyn Law,
+    distance: impl Fn(&DMatrix<f64>, &DMatrix<f64>, u64) -> Result<f64>,
+) -> Result<f64> {
+    let of_seed = |seed: u64| {
         let mut rng = StdRng::seed_from_u64(seed);
         let (rows, fresh) = (law.draw(ROWS, &mut rng), law.draw(FRESH_ROWS, &mut rng));
-        for (index, inner) in [VoronoiPartitioner::soft(), VoronoiPartitioner::hard()].into_iter().enumerate()
-        {
-            let soft = index == 0;
-            let learner = composition(Disturbed { inner, soft, disturbance });
-            let model = learner.fit(&rows, &mut StdRng::seed_from_u64(seed))?;
-            found[index].push(density_distance(&model, &law, &fresh)?);
-        }
-        let starts = starts_of_em(law.means(), disturbance, seed);
-        let density = em(&rows, starts, Spread::Narrow)?.log_density(NoiseLevel::CLEAN, &fresh)?;
-        let truth = LogDensity::log_density(&law, NoiseLevel::CLEAN, &fresh)?;
-        found[2].push(total_variation(truth.as_slice(), density.as_slice())?.value);
-    }
-    Ok(Distances(found.map(|distances| mean(&distances).0)))
+        distance(&rows, &fresh, seed)
+    };
+    Ok(mean(&(1..=SEEDS).map(of_seed).collect::<Result<Vec<_>>>()?).0)
+}
+
+/// Total variation of a composition.
+fn of_composition(learner: &DiffusionLearner) -> Result<f64> {
+    let law = targets::gmm2d_k3();
+    over_seeds(&law, |rows, fresh, seed| {
+        let model = learner.fit(rows, &mut StdRng::seed_from_u64(seed))?;
+        density_distance(&model, &law, fresh)
+    })
+}
+
+/// Total variation of EM from the true means, disturbed.
+fn of_em(disturbance: Disturbance) -> Result<f64> {
+    let law = targets::gmm2d_k3();
+    over_seeds(&law, |rows, fresh, seed| {
+        let masses = DVector::from_element(law.means().nrows(), 1.0);
+        let mut rng = StdRng::seed_from_u64(seed);
+        let starts = disturbance.apply(law.means().clone(), masses, COMPONENT_STD, &mut rng).0;
+        let density = em(rows, starts, Spread::Narrow)?.log_density(NoiseLevel::CLEAN, fresh)?;
+        let truth = LogDensity::log_density(&law, NoiseLevel::CLEAN, fresh)?;
+        Ok(total_variation(truth.as_slice(), density.as_slice())?.value)
+    })
+}
+
+fn disturbed(disturbance: Disturbance) -> Result<[f64; 3]> {
+    let voronoi = |inner, soft| of_composition(&composition(Disturbed { inner, soft, disturbance }));
+    Ok([
+        voronoi(VoronoiPartitioner::soft(), true)?,
+        voronoi(VoronoiPartitioner::hard(), false)?,
+        of_em(disturbance)?,
+    ])
 }
 
 fn lightest_cell(share: f64) -> Result<[f64; 2]> {
-    let law = targets::gmm2d_k3();
-    let mut found = [const { Vec::new() }; 2];
-    for seed in 1..=SEEDS {
-        let mut rng = StdRng::seed_from_u64(seed);
-        let (rows, fresh) = (law.draw(ROWS, &mut rng), law.draw(FRESH_ROWS, &mut rng));
-        for (index, inner) in [VoronoiPartitioner::soft(), VoronoiPartitioner::hard()].into_iter().enumerate()
-        {
-            let learner = composition(inner.with_lightest_cell(share));
-            let model = learner.fit(&rows, &mut StdRng::seed_from_u64(seed))?;
-            found[index].push(density_distance(&model, &law, &fresh)?);
-        }
-    }
-    Ok(found.map(|distances| mean(&distances).0))
+    let voronoi = |inner: VoronoiPartitioner| of_composition(&composition(inner.with_lightest_cell(share)));
+    Ok([voronoi(VoronoiPartitioner::soft())?, voronoi(VoronoiPartitioner::hard())?])
 }
 
 pub(crate) fn run() -> Outcome<Files> {
-    let shifted: Vec<Distances> =
+    let shifted: Vec<[f64; 3]> =
         SHIFTS.iter().map(|&shift| disturbed(Disturbance::Shift(shift))).collect::<Result<_>>()?;
     let (missing, doubled) = (disturbed(Disturbance::Missing)?, disturbed(Disturbance::Doubled)?);
     let shares: Vec<[f64; 2]> = LIGHTEST.iter().map(|&share| lightest_cell(share)).collect::<Result<_>>()?;
@@ -171,9 +174,7 @@ pub(crate) fn run() -> Outcome<Files> {
             x: Axis::linear("displacement, bandwidths of the level", -0.1..2.1),
             y: error(),
             marks: (0..3)
-                .map(|style| {
-                    line(SHIFTS.into_iter().zip(shifted.iter().map(|d| d.0[style])).collect(), style)
-                })
+                .map(|style| line(SHIFTS.into_iter().zip(shifted.iter().map(|d| d[style])).collect(), style))
                 .collect(),
         },
         Panel {
@@ -191,7 +192,7 @@ pub(crate) fn run() -> Outcome<Files> {
     let rows: Vec<Vec<String>> = LABELS
         .iter()
         .enumerate()
-        .map(|(i, name)| cells(name, columns().map(|distances| format!("{:.4}", distances.0[i]))))
+        .map(|(i, name)| cells(name, columns().map(|distances| format!("{:.4}", distances[i]))))
         .collect();
     let header = SHIFTS.iter().map(|shift| format!("displaced by {shift}"));
     let header = cells("total variation", header.chain(["heaviest missing".into(), "each twice".into()]));
