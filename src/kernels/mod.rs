@@ -3,7 +3,7 @@
 //! They are compiled for each generation of processors and chosen at run time. No product and sum is fused, so
 //! that every generation gives the same bits.
 
-pub(crate) use gaussians::{BLOCK, Cell, FARTHEST, Gaussian, Gaussians, ManyAxes, load_rows};
+pub(crate) use gaussians::{BLOCK, Cell, FARTHEST, FEW_AXES, Gaussian, Gaussians, ManyAxes, load_rows};
 pub(crate) use lanes::{LANES, Lanes, Rows};
 pub(crate) use linear::linear_forms_into;
 pub(crate) use softmax::{exponentials_in_place, responsibilities_above, responsibilities_in_place, softmax};

@@ -84,8 +84,7 @@ impl Tried {
         seed: u64,
     ) -> Result<(Vec<RegressionTask>, Self)> {
         let sample = &geometry.subsample;
-        // A sample of more rows has to show more: they have little to gain from what it hardly shows.
-        let (rows, errors) = if sample.is_complete() { (TRIED, 0.0) } else { (sample.rows.nrows(), 0.0) };
+        let rows = if sample.is_complete() { TRIED } else { sample.rows.nrows() };
         if sample.stands_for < 2 * rows as u64 {
             return Ok((tasks, Self::default()));
         }
@@ -98,7 +97,7 @@ impl Tried {
         let (mut promising, mut tried) = (Vec::new(), Self { rows: rows as u64, rejected: Vec::new() });
         for (task, fit) in tasks.into_iter().zip(fits) {
             let fit = fit?;
-            if fit.gains(errors) {
+            if fit.gains(0.0) {
                 promising.push(task);
             } else {
                 let work = task.gram_updates(tried.rows);

@@ -37,7 +37,6 @@ pub(crate) use pass_frame::PassFrame;
 #[cfg(feature = "serde")]
 pub(crate) use refinement::Likelihoods;
 #[cfg(feature = "serde")]
-#[cfg(feature = "serde")]
 pub(crate) use statistics::{CHUNK, ChunkSums, Origin, Sums};
 #[cfg(feature = "serde")]
 pub(crate) use streams::{FOLDS, FoldRule};

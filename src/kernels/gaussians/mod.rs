@@ -10,6 +10,8 @@ pub(crate) use few_axes::{Cell, load_rows};
 pub(crate) use many_axes::ManyAxes;
 pub(crate) use near_cells::BLOCK;
 
+/// With so many axes coordinates fit into registers.
+pub(crate) const FEW_AXES: usize = 5;
 /// Points farther out than this are evaluated here, which keeps their squares finite.
 pub(crate) const FARTHEST: f64 = 1e100;
 
@@ -71,6 +73,20 @@ pub(crate) enum Gaussians {
     Many(ManyAxes),
 }
 
+/// Evaluates the first expression, vectorised, for cells of few axes, and the second for those of many.
+macro_rules! by_axes {
+    ($gaussians:expr, $cells:ident, $simd:ident => $of_few:expr, $many:pat => $of_many:expr) => {
+        match $gaussians {
+            Gaussians::One($cells) => vectorised!($simd => $of_few),
+            Gaussians::Two($cells) => vectorised!($simd => $of_few),
+            Gaussians::Three($cells) => vectorised!($simd => $of_few),
+            Gaussians::Four($cells) => vectorised!($simd => $of_few),
+            Gaussians::Five($cells) => vectorised!($simd => $of_few),
+            Gaussians::Many($many) => $of_many,
+        }
+    };
+}
+
 impl Gaussians {
     pub(crate) fn new(dim: usize, gaussians: Vec<Gaussian>) -> Self {
         let gaussians = gaussians.into_iter();
@@ -86,14 +102,11 @@ impl Gaussians {
 
     /// Writes log wⱼ N(x; cⱼ, Sⱼ) at the rows of `points` (n × m) into `out` (n × k).
     pub(crate) fn log_joint_into(&self, points: DMatrixView<'_, f64>, out: DMatrixViewMut<'_, f64>) {
-        match self {
-            Self::One(cells) => vectorised!(simd => few_axes::log_joint_into(simd, cells, points, out)),
-            Self::Two(cells) => vectorised!(simd => few_axes::log_joint_into(simd, cells, points, out)),
-            Self::Three(cells) => vectorised!(simd => few_axes::log_joint_into(simd, cells, points, out)),
-            Self::Four(cells) => vectorised!(simd => few_axes::log_joint_into(simd, cells, points, out)),
-            Self::Five(cells) => vectorised!(simd => few_axes::log_joint_into(simd, cells, points, out)),
-            Self::Many(cells) => vectorised!(simd => cells.log_joint_into(simd, points, out)),
-        }
+        by_axes!(
+            self,
+            cells, simd => few_axes::log_joint_into(simd, cells, points, out),
+            many => vectorised!(simd => many.log_joint_into(simd, points, out))
+        )
     }
 
     /// Σ w r (1, x, xxᵀ) of every cell, or Σ w r (1, x) without `second` moments (k × q), and Σ w r² (k), over
@@ -108,48 +121,29 @@ impl Gaussians {
         cut: f64,
         second: bool,
     ) -> Option<(DMatrix<f64>, DVector<f64>)> {
-        Some(match self {
-            Self::One(cells) => {
-                vectorised!(simd => near_cells::sums(simd, cells, points, weights, cut, second))
-            }
-            Self::Two(cells) => {
-                vectorised!(simd => near_cells::sums(simd, cells, points, weights, cut, second))
-            }
-            Self::Three(cells) => {
-                vectorised!(simd => near_cells::sums(simd, cells, points, weights, cut, second))
-            }
-            Self::Four(cells) => {
-                vectorised!(simd => near_cells::sums(simd, cells, points, weights, cut, second))
-            }
-            Self::Five(cells) => {
-                vectorised!(simd => near_cells::sums(simd, cells, points, weights, cut, second))
-            }
-            Self::Many(_) => return None,
-        })
+        by_axes!(
+            self,
+            cells, simd => Some(near_cells::sums(simd, cells, points, weights, cut, second)),
+            _ => None
+        )
     }
 
     /// log Σⱼ wⱼ N(x; cⱼ, Sⱼ) at the rows x of `points` (n × m), without what lies exp(`cut`) below the largest;
     /// `None` and fast as for [`sums`](Self::sums).
     pub(crate) fn log_density_above(&self, points: DMatrixView<'_, f64>, cut: f64) -> Option<Vec<f64>> {
-        Some(match self {
-            Self::One(cells) => vectorised!(simd => near_cells::log_density(simd, cells, points, cut)),
-            Self::Two(cells) => vectorised!(simd => near_cells::log_density(simd, cells, points, cut)),
-            Self::Three(cells) => vectorised!(simd => near_cells::log_density(simd, cells, points, cut)),
-            Self::Four(cells) => vectorised!(simd => near_cells::log_density(simd, cells, points, cut)),
-            Self::Five(cells) => vectorised!(simd => near_cells::log_density(simd, cells, points, cut)),
-            Self::Many(_) => return None,
-        })
+        by_axes!(
+            self,
+            cells, simd => Some(near_cells::log_density(simd, cells, points, cut)),
+            _ => None
+        )
     }
 
     /// Writes the gradient of log N(x; cⱼ, Sⱼ) of cell `j` at the rows of `points` into `out`, both n × m.
     pub(crate) fn gradient_into(&self, j: usize, points: DMatrixView<'_, f64>, out: DMatrixViewMut<'_, f64>) {
-        match self {
-            Self::One(cells) => vectorised!(simd => few_axes::gradient_into(simd, &cells[j], points, out)),
-            Self::Two(cells) => vectorised!(simd => few_axes::gradient_into(simd, &cells[j], points, out)),
-            Self::Three(cells) => vectorised!(simd => few_axes::gradient_into(simd, &cells[j], points, out)),
-            Self::Four(cells) => vectorised!(simd => few_axes::gradient_into(simd, &cells[j], points, out)),
-            Self::Five(cells) => vectorised!(simd => few_axes::gradient_into(simd, &cells[j], points, out)),
-            Self::Many(cells) => cells.gradient_into(j, points, out),
-        }
+        by_axes!(
+            self,
+            cells, simd => few_axes::gradient_into(simd, &cells[j], points, out),
+            many => many.gradient_into(j, points, out)
+        )
     }
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use nalgebra::{DMatrix, DVector, DVectorView, SymmetricEigen};
 
-use super::cell_moments::{CellMoments, covariance};
+use super::cell_moments::{CellMoments, covariance, weigh};
 use super::covariance::least_variance;
-use super::expectation_maximisation::{LOG_NEGLIGIBLE, for_each_block, weigh};
+use super::expectation_maximisation::{LOG_NEGLIGIBLE, for_each_block};
 use super::weighted_rows::WeightedRows;
 use crate::error::{Error, Result};
-use crate::kernels::{Gaussian, Gaussians, responsibilities_above};
+use crate::kernels::{FEW_AXES, Gaussian, Gaussians, responsibilities_above};
 use crate::partition::cells::{MixtureParameters, Partition};
 use crate::partition::voronoi::VoronoiCells;
 
@@ -150,8 +150,9 @@ impl<'a> Annealing<'a> {
     /// Σ w r (1, x) of every cell, or Σ w r (1, x, xxᵀ): k × q.
     fn moments(&self, second: bool) -> Result<DMatrix<f64>> {
         let data = self.data;
-        if let Some((moments, _)) =
-            self.gaussians().sums(data.rows.as_view(), &data.weights, LOG_NEGLIGIBLE, second)
+        if self.centres.ncols() <= FEW_AXES
+            && let Some((moments, _)) =
+                self.gaussians().sums(data.rows.as_view(), &data.weights, LOG_NEGLIGIBLE, second)
         {
             return Ok(moments);
         }

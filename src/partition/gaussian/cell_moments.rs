@@ -45,13 +45,8 @@ impl CellMoments {
         let features = features(rows, 1 + self.dim);
         let mut weighted = features.clone();
         for cell in cells {
-            let weights = weights.column(cell);
-            let columns = features.as_slice().chunks_exact(rows.nrows());
-            for (out, column) in weighted.as_mut_slice().chunks_exact_mut(rows.nrows()).zip(columns) {
-                for ((out, x), w) in out.iter_mut().zip(column).zip(weights.as_slice()) {
-                    *out = x * w;
-                }
-            }
+            weighted.copy_from(&features);
+            weigh(&mut weighted, weights.column(cell).as_slice());
             add_transposed_product((&weighted).into(), (&features).into(), &mut self.scatters[cell]);
         }
     }
@@ -65,6 +60,15 @@ impl CellMoments {
             }
         }
         self.sums
+    }
+}
+
+/// Multiplies every row by its weight.
+pub(super) fn weigh(rows: &mut DMatrix<f64>, weights: &[f64]) {
+    for column in rows.as_mut_slice().chunks_exact_mut(weights.len()) {
+        for (value, weight) in column.iter_mut().zip(weights) {
+            *value *= weight;
+        }
     }
 }
 

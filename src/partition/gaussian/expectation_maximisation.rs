@@ -1,6 +1,6 @@
 use nalgebra::{Cholesky, DMatrix, DMatrixView, DVector};
 
-use super::cell_moments::{CellMoments, covariance, pairs};
+use super::cell_moments::{CellMoments, covariance, pairs, weigh};
 use super::covariance::{CellScatter, IsotropicRest, least_variance, shrink_covariances};
 use super::weighted_rows::WeightedRows;
 use crate::kernels::{Gaussian, Gaussians, responsibilities_above};
@@ -149,15 +149,6 @@ fn whitened(mixture: &MixtureParameters) -> Gaussians {
         }
     };
     Gaussians::new(dim, (0..cells).map(gaussian).collect())
-}
-
-/// Multiplies every row of responsibilities by its weight.
-pub(super) fn weigh(responsibilities: &mut DMatrix<f64>, weights: &[f64]) {
-    for column in responsibilities.as_mut_slice().chunks_exact_mut(weights.len()) {
-        for (r, w) in column.iter_mut().zip(weights) {
-            *r *= w;
-        }
-    }
 }
 
 /// Calls `visit` with the rows and the weights of every block.

@@ -58,9 +58,7 @@ impl FoldedSample {
     }
 
     fn select(&self, members: impl Iterator<Item = usize>) -> WeightedRows {
-        let members: Vec<usize> = members.collect();
-        let weights = members.iter().map(|&i| self.weights[i]).collect();
-        WeightedRows { rows: self.rows.select_rows(&members), weights }
+        WeightedRows::of(&self.rows, &self.weights, &members.collect::<Vec<_>>())
     }
 
     /// The rows to fit for fold `fold`: those outside it, or all where these are none. In an order in which

@@ -11,10 +11,15 @@ pub(crate) struct WeightedRows {
 }
 
 impl WeightedRows {
+    /// The rows `members` of `rows` (n × d) with `weights` (length n).
+    pub(super) fn of(rows: &DMatrix<f64>, weights: &[f64], members: &[usize]) -> Self {
+        let weights = members.iter().map(|&i| weights[i]).collect();
+        Self { rows: rows.select_rows(members), weights }
+    }
+
     /// The rows `members`.
     pub(crate) fn select(&self, members: &[usize]) -> Self {
-        let weights = members.iter().map(|&i| self.weights[i]).collect();
-        Self { rows: self.rows.select_rows(members), weights }
+        Self::of(&self.rows, &self.weights, members)
     }
 
     /// Every other row, and the rest.
