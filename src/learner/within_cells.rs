@@ -27,7 +27,7 @@ const MOST_UNEQUAL: f64 = 3.0;
 /// EM steps on the whole subsample.
 const STEPS: usize = 4;
 /// A column whose standard deviation within cells is a smaller share of the whole one repeats a few values.
-const SMALLEST_SHARE: f64 = 1e-3;
+const SMALLEST_SHARE: f64 = 1e-6;
 /// Standard errors by which a cumulant may be wrong.
 const CUMULANT_ERRORS: f64 = 2.0;
 

@@ -8,6 +8,7 @@ use super::expectation_maximisation::{
 };
 use super::folded_sample::FoldedSample;
 use super::merging::merge_down_to;
+use super::parting::part;
 use super::weighted_rows::WeightedRows;
 use crate::error::Result;
 use crate::parallel::map_each_mut;
@@ -21,6 +22,8 @@ const MOST_STEPS: usize = 12;
 const SETTLED: usize = 40;
 /// A round of polishing that gains less than this (in nats, over all rows) is the last.
 const SMALLEST_GAIN: f64 = 1.0;
+/// Standard errors by which cells in parts have to be ahead on one fold.
+const FAR_AHEAD: f64 = 3.0;
 
 /// Mixtures of one number of cells, one a fold, with the held-out log-density of every row.
 pub(super) struct Candidate {
@@ -165,6 +168,38 @@ impl<'a> Folds<'a> {
         self.refine(merged)
     }
 
+    /// `candidate` with its heavy cells in parts, where these are far ahead on the fold that it fits worst, and ahead
+    /// on all.
+    pub(super) fn parted(&mut self, candidate: &Candidate) -> Result<Option<Candidate>> {
+        let Some((fold, held_out)) = self.worst(candidate) else { return Ok(None) };
+        let (rows, rest) = (self.folds[fold].rows, self.rest);
+        let start = part(&rows.training, &candidate.mixtures[fold])?;
+        let parted = (0..STEPS).fold(start, |m, _| expectation_maximisation_step(&rows.training, &m, rest));
+        let density = judging_log_density(&rows.held_out, &parted);
+        let (lead, std_error) = paired(&density, held_out, &rows.held_out.weights);
+        if lead <= FAR_AHEAD * std_error {
+            return Ok(None);
+        }
+        let mut work: Vec<_> = self.folds.iter().map(|fold| fold.rows).zip(&candidate.mixtures).collect();
+        let starts = map_each_mut(&mut work, |(rows, mixture)| part(&rows.training, mixture));
+        let parted = self.refine(starts.into_iter().collect::<Result<_>>()?);
+        Ok((self.likelihood(&parted) > self.likelihood(candidate)).then_some(parted))
+    }
+
+    /// The fold whose held-out rows are the least likely, and their log-densities.
+    fn worst<'b>(&self, candidate: &'b Candidate) -> Option<(usize, &'b [f64])> {
+        let mut rest = candidate.held_out.as_slice();
+        let of_fold = |(fold, Fold { rows, .. }): (usize, &Fold<'a>)| {
+            let weights = &rows.held_out.weights;
+            let (own, others) = rest.split_at(weights.len());
+            rest = others;
+            let average = weighted_sum(own, weights) / weights.iter().sum::<f64>();
+            (average, (fold, own))
+        };
+        let all = self.folds.iter().enumerate().map(of_fold);
+        all.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, worst)| worst)
+    }
+
     /// Held-out log-likelihood.
     pub(super) fn likelihood(&self, candidate: &Candidate) -> f64 {
         weighted_sum(&candidate.held_out, &self.weights)
@@ -177,13 +212,18 @@ impl<'a> Folds<'a> {
 
     /// By how much `better` is ahead of `worse` in held-out log-likelihood, and the standard error of that.
     pub(super) fn paired(&self, better: &Candidate, worse: &Candidate) -> (f64, f64) {
-        let rows = better.held_out.iter().zip(&worse.held_out).zip(&self.weights);
-        let gains: Vec<f64> = rows.map(|((a, b), w)| w * (a - b)).collect();
-        let n = gains.len() as f64;
-        let sum: f64 = gains.iter().sum();
-        let spread: f64 = gains.iter().map(|gain| (gain - sum / n).powi(2)).sum();
-        (sum, spread.sqrt())
+        paired(&better.held_out, &worse.held_out, &self.weights)
     }
+}
+
+/// Σ w (a − b) over the rows of `weights`, and its standard error.
+fn paired(better: &[f64], worse: &[f64], weights: &[f64]) -> (f64, f64) {
+    let rows = better.iter().zip(worse).zip(weights);
+    let gains: Vec<f64> = rows.map(|((a, b), w)| w * (a - b)).collect();
+    let n = gains.len() as f64;
+    let sum: f64 = gains.iter().sum();
+    let spread: f64 = gains.iter().map(|gain| (gain - sum / n).powi(2)).sum();
+    (sum, spread.sqrt())
 }
 
 fn weighted_sum(values: &[f64], weights: &[f64]) -> f64 {

@@ -9,6 +9,7 @@ mod cross_fit;
 mod expectation_maximisation;
 mod folded_sample;
 mod merging;
+mod parting;
 mod partitioner;
 mod search;
 mod spatial_order;

@@ -16,12 +16,14 @@ const CLEARLY_WORSE: f64 = 2.0;
 /// Numbers of cells up to this are tried in any case: merging mends what smaller ones missed.
 const LEAST_TRIED: usize = 8;
 /// But where there are fewer rows than this for each parameter of a cell, [`PATIENCE`] clearly worse numbers in a
-/// row end the search.
+/// row end the search, and no cell is parted.
 const ROWS_A_PARAMETER: usize = 10;
 /// Up to this many cells every number is tried on the way up.
 const COUNTED: usize = 6;
 /// Beyond those the number of cells grows by this factor.
 const GROWTH: f64 = 1.25;
+/// How often heavy cells are parted at most.
+const MOST_PARTINGS: usize = 3;
 /// Fewer cells are preferred within this many paired standard errors of the best likelihood where cells may
 /// be components to be counted, and where so many tile a law that is no finite mixture.
 const TOLERANCE: f64 = 1.5;
@@ -40,12 +42,7 @@ pub(super) fn find_cells(
     let mut folds = Folds::new(&rows, sample.rest)?;
     let (candidates, chosen) = match settings.cells {
         Some(cells) => (vec![given_number(cells, &mut folds, sample)?], 0),
-        None => {
-            let mut candidates = candidates(&mut folds, sample)?;
-            let chosen = choose(&mut candidates, &mut folds);
-            let chosen = count_down(&mut candidates, chosen, &mut folds);
-            (candidates, chosen)
-        }
+        None => search(&mut folds, sample)?,
     };
     let average_within = settings.average_within;
     let also = average_within.map_or_else(Vec::new, |reach| also(&candidates, chosen, reach, &folds));
@@ -61,6 +58,28 @@ pub(super) fn find_cells(
     Ok(CrossFittedMixture { folds: mixtures, all_rows, also, average_within, tried, larger })
 }
 
+/// All numbers of cells that were tried, rising, and the index of the fewest within reach of the best; their heavy
+/// cells are parted as long as that is far better.
+fn search(folds: &mut Folds<'_>, sample: &FoldedSample) -> Result<(Vec<Candidate>, usize)> {
+    let mut candidates = candidates(folds, sample)?;
+    let mut chosen = fewest(&mut candidates, folds);
+    let partings = if has_few_rows(sample) { 0 } else { MOST_PARTINGS };
+    for _ in 0..partings {
+        let Some(parted) = folds.parted(&candidates[chosen])? else { break };
+        match candidates.binary_search_by_key(&parted.size(), Candidate::size) {
+            Ok(same) => candidates[same] = parted,
+            Err(index) => candidates.insert(index, parted),
+        }
+        chosen = fewest(&mut candidates, folds);
+    }
+    Ok((candidates, chosen))
+}
+
+/// Whether there are few rows for each parameter of a cell.
+fn has_few_rows(sample: &FoldedSample) -> bool {
+    sample.rows.nrows() < ROWS_A_PARAMETER * feature_count(sample.rows.ncols())
+}
+
 /// The number of cells tried after `cells`.
 fn next_number(cells: usize) -> usize {
     if cells < COUNTED { cells + 1 } else { (cells as f64 * GROWTH).round() as usize }
@@ -70,8 +89,8 @@ fn next_number(cells: usize) -> usize {
 fn candidates(folds: &mut Folds<'_>, sample: &FoldedSample) -> Result<Vec<Candidate>> {
     let mut found: Vec<Candidate> = Vec::new();
     let (mut since, mut clearly_worse, mut wanted, mut last_size) = (0, 0, 1, 0);
-    let (rows, parameters) = (sample.rows.nrows(), feature_count(sample.rows.ncols()));
-    let patience = if rows < ROWS_A_PARAMETER * parameters { PATIENCE } else { usize::MAX };
+    let rows = sample.rows.nrows();
+    let patience = if has_few_rows(sample) { PATIENCE } else { usize::MAX };
     while (since < PATIENCE || wanted <= LEAST_TRIED)
         && clearly_worse < patience
         && (wanted == 1 || wanted < rows)
@@ -157,7 +176,13 @@ fn best(candidates: &[Candidate], folds: &Folds<'_>) -> usize {
     (0..candidates.len()).max_by(|a, b| likelihood(a).total_cmp(&likelihood(b))).unwrap_or(0)
 }
 
-/// Index of the fewest cells within reach of the best, all of them mended and polished.
+/// Index of the fewest cells within reach of the best.
+fn fewest(candidates: &mut Vec<Candidate>, folds: &mut Folds<'_>) -> usize {
+    let chosen = choose(candidates, folds);
+    count_down(candidates, chosen, folds)
+}
+
+/// Index of the fewest cells that were tried and are within reach of the best, all of them mended and polished.
 fn choose(candidates: &mut [Candidate], folds: &mut Folds<'_>) -> usize {
     let mut top = best(candidates, folds);
     // One cell is chosen only over two that had time to part.
