@@ -76,6 +76,29 @@ fn levels_too_far_apart_are_a_warning_and_the_default_ones_are_none() {
     assert!(coarse(&single.with_schedule(two)));
 }
 
+/// As many rows of every law, some of ten columns: σ₀ itself or half of it is no reason to warn; 1.4 times as much is
+/// where the rows show the blur, and twice as much for all laws.
+#[test]
+fn a_component_std_larger_than_the_blur_is_a_warning() {
+    for (name, law) in targets::all() {
+        let shows_the_blur = ["gmm2d_k3", "gmm10d_k5", "ring2d", "sphere10d", "balls5d"].contains(&name);
+        for (factor, expected) in [(0.5, false), (1.0, false), (1.4, true), (2.0, true)] {
+            if factor == 1.4 && !shows_the_blur {
+                continue;
+            }
+            for seed in 1..=3 {
+                let rows = law.draw(2000, &mut StdRng::seed_from_u64(seed));
+                let learner = DiffusionLearner::fast().with_component_std(factor * law.component_std());
+                let model = fit(&learner, &rows);
+                let too_large =
+                    |warning: &FitWarning| matches!(warning, FitWarning::ComponentStdTooLarge { .. });
+                let warned = model.report().warnings.iter().filter(|warning| too_large(warning)).count();
+                assert_eq!(warned, usize::from(expected), "{name}, {factor}, seed {seed}");
+            }
+        }
+    }
+}
+
 #[test]
 fn presets_are_the_parts_that_their_documentation_names() {
     let rows = targets::gmm2d_k3().draw(600, &mut StdRng::seed_from_u64(1));

@@ -1,5 +1,6 @@
 use nalgebra::DMatrix;
 
+use super::within_cells::effective_rows;
 use crate::error::Result;
 use crate::kernels::responsibilities_in_place;
 use crate::partition::{Annealing, FoldedSample, Partition, WeightedRows, least_judging};
@@ -9,32 +10,55 @@ const PATIENCE: usize = 4;
 /// More cells than this are not followed.
 const MOST_CELLS: usize = 200;
 
-/// σ₀ when the user gives none: the bandwidth τ at which a mixture Σ wⱼ N(cⱼ, τ² I), annealed on the rows
-/// outside the last fold of `sample`, has the highest log-likelihood on that fold, interpolated by a
-/// parabola in log τ. Equal rows share a fold, so that no row is judged by its own copies.
+/// Held-out log-likelihood of mixtures Σ wⱼ N(cⱼ, τ² I) by falling τ.
 ///
-/// Exact for well-sampled spherical components; on curves and sheets a little too large, since few
-/// cells of slightly larger width fit as well.
-pub(super) fn estimate_component_std(sample: &FoldedSample) -> Result<f64> {
-    let last = sample.n_folds - 1;
-    let (training, held_out) = (sample.training(last), sample.judging(last));
-    let mut annealing = Annealing::new(&training)?;
-    let mut path: Vec<(f64, f64)> = Vec::new();
-    let mut best = 0;
-    while path.len() < best + PATIENCE + 1 {
-        let cells = annealing.cells()?;
-        let likelihood = log_likelihood(&cells, annealing.bandwidth(), &held_out)?;
-        path.push((annealing.bandwidth().ln(), likelihood));
-        if likelihood > path[best].1 {
-            best = path.len() - 1;
+/// The mixtures are annealed on the rows outside the last fold of a sample and judged on that fold. Equal rows share
+/// a fold, so that no row is judged by its own copies.
+pub(super) struct BlurPath {
+    /// log τ and log-likelihood.
+    states: Vec<(f64, f64)>,
+    best: usize,
+    rows_per_weight: f64,
+}
+
+impl BlurPath {
+    pub(super) fn new(sample: &FoldedSample) -> Result<Self> {
+        let last = sample.n_folds - 1;
+        let (training, held_out) = (sample.training(last), sample.judging(last));
+        let rows_per_weight = effective_rows(&held_out.weights) / held_out.weights.iter().sum::<f64>();
+        let mut annealing = Annealing::new(&training)?;
+        let mut states: Vec<(f64, f64)> = Vec::new();
+        let mut best = 0;
+        while states.len() < best + PATIENCE + 1 {
+            let cells = annealing.cells()?;
+            let likelihood = log_likelihood(&cells, annealing.bandwidth(), &held_out)?;
+            states.push((annealing.bandwidth().ln(), likelihood));
+            if likelihood > states[best].1 {
+                best = states.len() - 1;
+            }
+            // Where values repeat, the likelihood would rise for ever.
+            if cells.centres().nrows() > MOST_CELLS || annealing.is_cold() {
+                break;
+            }
+            annealing.cool()?;
         }
-        // Where values repeat, the likelihood would rise for ever.
-        if cells.centres().nrows() > MOST_CELLS || annealing.is_cold() {
-            break;
-        }
-        annealing.cool()?;
+        Ok(Self { states, best, rows_per_weight })
     }
-    Ok(vertex(&path, best).exp())
+
+    /// The τ of highest likelihood, interpolated by a parabola in log τ: σ₀ when the user gives none.
+    ///
+    /// Exact for well-sampled spherical components; on curves and sheets a little too large, since few
+    /// cells of slightly larger width fit as well.
+    pub(super) fn component_std(&self) -> f64 {
+        vertex(&self.states, self.best).exp()
+    }
+
+    /// By how many nats the best state is ahead of those about `std`.
+    pub(super) fn lead_over(&self, std: f64) -> f64 {
+        let distance = |state: &&(f64, f64)| (state.0 - std.ln()).abs();
+        let nearest = self.states.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)));
+        nearest.map_or(0.0, |nearest| (self.states[self.best].1 - nearest.1) * self.rows_per_weight)
+    }
 }
 
 /// Σ w log Σ_j wⱼ N(x; cⱼ, τ² I), up to a constant, outliers apart.
@@ -83,6 +107,15 @@ mod tests {
     }
 
     #[test]
+    fn a_lead_is_in_rows_and_over_the_nearest_state() {
+        let states = vec![(2f64.ln(), -50.0), (1f64.ln(), -30.0), (0.5f64.ln(), -36.0)];
+        let path = BlurPath { states, best: 1, rows_per_weight: 0.5 };
+        for (std, lead) in [(9.0, 10.0), (1.5, 10.0), (1.1, 0.0), (0.6, 3.0), (0.1, 3.0)] {
+            assert_eq!(path.lead_over(std), lead, "{std}");
+        }
+    }
+
+    #[test]
     fn the_likelihood_is_that_of_the_mixture_up_to_a_constant() {
         let centres = DMatrix::from_row_slice(2, 2, &[0.0, 1.0, 3.0, -1.0]);
         let masses = nalgebra::DVector::from_vec(vec![0.3, 0.7]);
@@ -115,7 +148,7 @@ mod tests {
             });
             let folds = (0..2000).map(|_| rng.random_range(0..5)).collect();
             let sample = FoldedSample::new(rows, vec![1.0; 2000], folds, 5).unwrap();
-            let found = estimate_component_std(&sample).unwrap();
+            let found = BlurPath::new(&sample).unwrap().component_std();
             assert!((found / std - 1.0).abs() < 0.05, "{found}");
         }
     }

@@ -3,9 +3,11 @@
 use nalgebra::DMatrix;
 use rand_distr::{Distribution, StandardNormal};
 
+use super::component_std::BlurPath;
 use super::geometry::Geometry;
 use super::streams::stream;
 use super::warning::FitWarning;
+use super::within_cells::first_rows;
 use crate::error::Result;
 use crate::partition::FoldedSample;
 use crate::process::NoiseLevels;
@@ -31,6 +33,10 @@ const MEASURED_ROWS: usize = 500;
 /// Purpose of the stream that noises them.
 const CHANGE_STREAM: u64 = 1 << 35;
 
+/// A σ₀ that is this many times as large as the blur that fits rows best, and worse by so many nats, is too large.
+const TOO_LARGE: f64 = 1.2;
+const DECISIVE: f64 = 10.0;
+
 /// Are there too few rows for a covariance of `dim` directions?
 pub(super) fn are_few(rows: u64, dim: usize) -> bool {
     rows as f64 <= FEWEST_ROWS_PER_DIRECTION * dim as f64
@@ -55,6 +61,14 @@ pub(super) fn of_sample(sample: &FoldedSample, dim: usize, repeated_share: f64) 
         warnings.push(FitWarning::RepeatedRows { share: repeated_share });
     }
     warnings
+}
+
+/// A given σ₀, in the units of `sample`, that is larger than what blurs its rows.
+pub(super) fn of_component_std(component_std: f64, sample: &FoldedSample) -> Result<Option<FitWarning>> {
+    let path = BlurPath::new(&first_rows(sample))?;
+    let smallest_std = path.component_std();
+    let too_large = component_std > TOO_LARGE * smallest_std && path.lead_over(component_std) > DECISIVE;
+    Ok(too_large.then_some(FitWarning::ComponentStdTooLarge { component_std, smallest_std }))
 }
 
 /// What went wrong from level to level: the schedule, cells with few rows, rows without a cell.

@@ -2,7 +2,7 @@ use nalgebra::{DMatrix, DVector};
 
 use super::base::{Base, RestCoordinates, smallest_std};
 use super::column_scales::column_scales;
-use super::component_std::estimate_component_std;
+use super::component_std::BlurPath;
 use super::diagnosis;
 use super::hull::{DEGENERATE, hull_axes};
 use super::moments::Moments;
@@ -78,7 +78,8 @@ impl Geometry {
         }
         let given_std = given_std.map(|std| std / scale[0]);
         check_component_std(given_std, spectrum.variances.max().sqrt())?;
-        if let Some(component_std) = given_std.filter(|std| std * std > 1.1 * smallest) {
+        let too_large = given_std.filter(|std| spectrum.is_narrower_than(*std, moments.rows as f64));
+        if let Some(component_std) = too_large {
             warnings.push(FitWarning::ComponentStdTooLarge { component_std, smallest_std: smallest.sqrt() });
         }
         if let Some(axes) = hull_axes(&covariance, moments.rows, given_std) {
@@ -97,6 +98,9 @@ impl Geometry {
             None => spectrum.split_flat_bottom(&working, moments.weight),
         };
         let sample = split.project(&working);
+        if let (Some(std), None, FoldRule::Index) = (given_std, too_large, fold_rule) {
+            warnings.extend(diagnosis::of_component_std(std, &sample)?);
+        }
         let found = partitioner.mixture(&sample)?;
         if let Some(found) = &found {
             found.check(&sample)?;
@@ -105,7 +109,7 @@ impl Geometry {
             (Some(std), _) => std,
             (None, Some(found)) => smallest_std(found).min(split.rest_std()),
             (None, None) => {
-                let std = estimate_component_std(&working)?;
+                let std = BlurPath::new(&working)?.component_std();
                 split = spectrum.split_at_noise(std, moments.weight);
                 std
             }

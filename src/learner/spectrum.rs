@@ -73,6 +73,14 @@ impl Spectrum {
         self.split(rest, IsotropicRest { count: f64::INFINITY, variance })
     }
 
+    /// Whether the smallest variance is a tenth less than n rows of N(0, σ₀² I) would show, the lower edge of the
+    /// Marchenko-Pastur law, σ₀²(1 − √(d/n))².
+    pub(super) fn is_narrower_than(&self, component_std: f64, n: f64) -> bool {
+        let d = self.variances.len() as f64;
+        let edge = (1.0 - (d / n).sqrt()).max(0.0).powi(2);
+        1.1 * self.variances.min() < edge * component_std * component_std
+    }
+
     /// With hardly more rows than directions most variances cannot be told from each other or from 0: apart are all
     /// but the n/4 largest, with their average (Tipping, Bishop 1999); none where that is 0.
     pub(super) fn split_few_rows(&self, n: u64) -> Split {

@@ -41,11 +41,11 @@ pub enum FitWarning {
         /// σ₀, in working units.
         component_std: f64,
     },
-    /// The given component std is larger than the smallest spread of the data.
+    /// The given component std is larger than the smallest spread of the data, or than the blur that their rows show.
     ComponentStdTooLarge {
         /// σ₀, in working units.
         component_std: f64,
-        /// Smallest standard deviation over all directions, in working units.
+        /// Smallest standard deviation over all directions, or that of the blur, in working units.
         smallest_std: f64,
     },
     /// Values far outside what a Gaussian of the data's spread would show.
@@ -105,7 +105,7 @@ impl fmt::Display for FitWarning {
             ),
             Self::ComponentStdTooLarge { component_std, smallest_std } => write!(
                 f,
-                "the data's smallest standard deviation is only {:.3} of the component std",
+                "the data vary in some direction, or show detail, by only {:.3} of the component std",
                 smallest_std / component_std
             ),
             Self::HeavyTails { farthest } => {

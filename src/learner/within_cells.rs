@@ -150,7 +150,7 @@ fn covariance(sample: &FoldedSample) -> DMatrix<f64> {
 }
 
 /// The rows of a sample in which cells are sought.
-fn first_rows(sample: &FoldedSample) -> FoldedSample {
+pub(super) fn first_rows(sample: &FoldedSample) -> FoldedSample {
     let few = sample.rows.nrows().min(MOST_ROWS);
     FoldedSample {
         rows: sample.rows.rows(0, few).into_owned(),
