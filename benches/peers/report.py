@@ -74,11 +74,11 @@ def ratios(laws):
             means = {method: np.mean([value(methods[method][seed]) for seed in seeds]) for method in (ours, *present)}
             best = min(present, key=means.get)
             logs = [np.log(value(methods[ours][s]) / value(methods[best][s])) for s in seeds]
-            spread = f"{standard_error(logs) * means[ours] / means[best]:.2f}"
+            spread = f" ± {standard_error(logs) * means[ours] / means[best]:.2f}" if len(seeds) > 1 else ""
             luckiest = np.mean([min(value(methods[rival][seed]) for rival in present) for seed in seeds])
             rows.append(
                 [law, "given" if ours == "crate_std" else "unknown", f"{means[ours]:.4f}", f"{means[best]:.4f}",
-                 NAMES[best], f"**{means[ours] / means[best]:.2f}** ± {spread}", f"{means[ours] / luckiest:.2f}",
+                 NAMES[best], f"**{means[ours] / means[best]:.2f}**{spread}", f"{means[ours] / luckiest:.2f}",
                  str(len(seeds))]
             )
     head = ["law", "component std", "crate", "best rival", "which", "ratio", "ratio to the best on each draw", "draws"]
