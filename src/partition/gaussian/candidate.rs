@@ -190,14 +190,16 @@ impl<'a> Folds<'a> {
     fn worst<'b>(&self, candidate: &'b Candidate) -> Option<(usize, &'b [f64])> {
         let mut rest = candidate.held_out.as_slice();
         let of_fold = |(fold, Fold { rows, .. }): (usize, &Fold<'a>)| {
-            let weights = &rows.held_out.weights;
-            let (own, others) = rest.split_at(weights.len());
+            let (own, others) = rest.split_at(rows.held_out.weights.len());
             rest = others;
-            let average = weighted_sum(own, weights) / weights.iter().sum::<f64>();
-            (average, (fold, own))
+            (fold, own)
         };
-        let all = self.folds.iter().enumerate().map(of_fold);
-        all.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, worst)| worst)
+        let folds = self.folds.iter().enumerate().map(of_fold).filter(|(_, own)| !own.is_empty());
+        let average = |(fold, own): &(usize, &[f64])| {
+            let weights = &self.folds[*fold].rows.held_out.weights;
+            weighted_sum(own, weights) / weights.iter().sum::<f64>()
+        };
+        folds.min_by(|a, b| average(a).total_cmp(&average(b)))
     }
 
     /// Held-out log-likelihood.
