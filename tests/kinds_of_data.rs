@@ -64,8 +64,9 @@ fn one_outlier_at_a_million_leaves_the_others_as_they_are() {
     }
 }
 
-/// A third of the rows all over a square of forty component stds: the clusters in its midst come apart all the
-/// same. The density of all rows differs from that of the clusters by 0.3 at least, and by 0.5 where two share a cell.
+/// A tenth of the rows, or three, all over a square of forty component stds: the clusters in its midst come apart all the
+/// same. The density of all rows differs from that of the clusters by that share, and by 0.1 to 0.3 more where
+/// clusters share a cell.
 #[test]
 fn strangers_all_over_the_range_do_not_keep_clusters_together() {
     let law = targets::gmm2d_k3();

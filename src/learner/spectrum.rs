@@ -73,12 +73,16 @@ impl Spectrum {
         self.split(rest, IsotropicRest { count: f64::INFINITY, variance })
     }
 
-    /// Whether the smallest variance is a tenth less than n rows of N(0, σ₀² I) would show, the lower edge of the
-    /// Marchenko-Pastur law, σ₀²(1 − √(d/n))².
+    /// Whether the smallest variance, or their mean, is less than n rows of N(0, σ₀² I) would show by a twentieth and
+    /// three standard errors. The smallest one is σ₀²(1 − √(d/n))² then, the lower edge of the Marchenko-Pastur law.
     pub(super) fn is_narrower_than(&self, component_std: f64, n: f64) -> bool {
         let d = self.variances.len() as f64;
         let edge = (1.0 - (d / n).sqrt()).max(0.0).powi(2);
-        1.1 * self.variances.min() < edge * component_std * component_std
+        let is_less = |variance: f64, expected: f64| {
+            let least = expected - 3.0 * (2.0 / (n * d)).sqrt();
+            1.05 * variance.max(0.0) < least * component_std * component_std
+        };
+        is_less(self.variances.min(), edge) || is_less(self.variances.mean(), 1.0)
     }
 
     /// With hardly more rows than directions most variances cannot be told from each other or from 0: apart are all

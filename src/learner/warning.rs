@@ -41,7 +41,8 @@ pub enum FitWarning {
         /// σ₀, in working units.
         component_std: f64,
     },
-    /// The given component std is larger than the smallest spread of the data, or than the blur that their rows show.
+    /// The given component std is larger than the smallest spread of the data, or than the blur that their rows show
+    /// where they do not repeat each other.
     ComponentStdTooLarge {
         /// σ₀, in working units.
         component_std: f64,

@@ -22,7 +22,7 @@ const MOST_STEPS: usize = 12;
 const SETTLED: usize = 40;
 /// A round of polishing that gains less than this (in nats, over all rows) is the last.
 const SMALLEST_GAIN: f64 = 1.0;
-/// Standard errors by which cells in parts have to be ahead on one fold.
+/// Standard errors by which cells in parts have to be ahead.
 const FAR_AHEAD: f64 = 3.0;
 
 /// Mixtures of one number of cells, one a fold, with the held-out log-density of every row.
@@ -168,38 +168,38 @@ impl<'a> Folds<'a> {
         self.refine(merged)
     }
 
-    /// `candidate` with its heavy cells in parts, where these are far ahead on the fold that it fits worst, and ahead
-    /// on all.
+    /// `candidate` with its heavy cells in parts, where these are far ahead: on the fold that is behind the others,
+    /// and on all.
     pub(super) fn parted(&mut self, candidate: &Candidate) -> Result<Option<Candidate>> {
-        let Some((fold, held_out)) = self.worst(candidate) else { return Ok(None) };
+        let Some((fold, held_out)) = self.behind(candidate) else { return Ok(None) };
         let (rows, rest) = (self.folds[fold].rows, self.rest);
         let start = part(&rows.training, &candidate.mixtures[fold])?;
         let parted = (0..STEPS).fold(start, |m, _| expectation_maximisation_step(&rows.training, &m, rest));
         let density = judging_log_density(&rows.held_out, &parted);
-        let (lead, std_error) = paired(&density, held_out, &rows.held_out.weights);
-        if lead <= FAR_AHEAD * std_error {
+        if !is_far_ahead(paired(&density, held_out, &rows.held_out.weights)) {
             return Ok(None);
         }
         let mut work: Vec<_> = self.folds.iter().map(|fold| fold.rows).zip(&candidate.mixtures).collect();
         let starts = map_each_mut(&mut work, |(rows, mixture)| part(&rows.training, mixture));
         let parted = self.refine(starts.into_iter().collect::<Result<_>>()?);
-        Ok((self.likelihood(&parted) > self.likelihood(candidate)).then_some(parted))
+        Ok(is_far_ahead(self.paired(&parted, candidate)).then_some(parted))
     }
 
-    /// The fold whose held-out rows are the least likely, and their log-densities.
-    fn worst<'b>(&self, candidate: &'b Candidate) -> Option<(usize, &'b [f64])> {
+    /// The fold whose mixture its held-out rows like the least when they compare it with that of the next fold; and
+    /// their log-densities.
+    fn behind<'b>(&self, candidate: &'b Candidate) -> Option<(usize, &'b [f64])> {
         let mut rest = candidate.held_out.as_slice();
         let of_fold = |(fold, Fold { rows, .. }): (usize, &Fold<'a>)| {
-            let (own, others) = rest.split_at(rows.held_out.weights.len());
+            let weights = &rows.held_out.weights;
+            let (own, others) = rest.split_at(weights.len());
             rest = others;
-            (fold, own)
+            let next = &candidate.mixtures[(fold + 1) % candidate.mixtures.len()];
+            let (lead, _) = paired(&judging_log_density(&rows.held_out, next), own, weights);
+            (lead / weights.iter().sum::<f64>(), (fold, own))
         };
-        let folds = self.folds.iter().enumerate().map(of_fold).filter(|(_, own)| !own.is_empty());
-        let average = |(fold, own): &(usize, &[f64])| {
-            let weights = &self.folds[*fold].rows.held_out.weights;
-            weighted_sum(own, weights) / weights.iter().sum::<f64>()
-        };
-        folds.min_by(|a, b| average(a).total_cmp(&average(b)))
+        // A fold without weight has no average.
+        let folds = self.folds.iter().enumerate().map(of_fold).filter(|(lead, _)| lead.is_finite());
+        folds.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, fold)| fold)
     }
 
     /// Held-out log-likelihood.
@@ -220,12 +220,18 @@ impl<'a> Folds<'a> {
 
 /// Σ w (a − b) over the rows of `weights`, and its standard error.
 fn paired(better: &[f64], worse: &[f64], weights: &[f64]) -> (f64, f64) {
+    // Squares of weights of extreme scale have no place in a double.
+    let largest = weights.iter().copied().fold(0.0, f64::max);
     let rows = better.iter().zip(worse).zip(weights);
-    let gains: Vec<f64> = rows.map(|((a, b), w)| w * (a - b)).collect();
+    let gains: Vec<f64> = rows.map(|((a, b), w)| w / largest * (a - b)).collect();
     let n = gains.len() as f64;
     let sum: f64 = gains.iter().sum();
     let spread: f64 = gains.iter().map(|gain| (gain - sum / n).powi(2)).sum();
-    (sum, spread.sqrt())
+    (largest * sum, largest * spread.sqrt())
+}
+
+fn is_far_ahead((lead, std_error): (f64, f64)) -> bool {
+    lead > FAR_AHEAD * std_error
 }
 
 fn weighted_sum(values: &[f64], weights: &[f64]) -> f64 {

@@ -25,22 +25,19 @@ pub(super) fn part(data: &WeightedRows, mixture: &MixtureParameters) -> Result<M
     responsibilities_above(&mut shares, LOG_NEGLIGIBLE);
     let (mut masses, mut means, mut covariances) = (Vec::new(), Vec::new(), Vec::new());
     for (cell, &mass) in mixture.masses.iter().enumerate() {
-        let own: Vec<usize> =
-            (0..data.weights.len()).filter(|&i| shares[(i, cell)] > SMALLEST_SHARE).collect();
-        if mass < HEAVY || own.is_empty() {
-            masses.push(mass);
-            means.push(mixture.means.row(cell).into_owned());
-            covariances.push(mixture.covariances[cell].clone());
-            continue;
+        let parts = if mass < HEAVY { None } else { parts_of(data, shares.column(cell).as_slice())? };
+        match parts {
+            Some(parts) => {
+                masses.extend(parts.masses.iter().map(|part| mass * part));
+                means.extend(parts.means.row_iter().map(|mean| mean.into_owned()));
+                covariances.extend(parts.covariances);
+            }
+            None => {
+                masses.push(mass);
+                means.push(mixture.means.row(cell).into_owned());
+                covariances.push(mixture.covariances[cell].clone());
+            }
         }
-        let mut rows = data.select(&own);
-        for (weight, &row) in rows.weights.iter_mut().zip(&own) {
-            *weight *= shares[(row, cell)];
-        }
-        let parts = Annealing::new(&rows)?.state_with(PARTS)?;
-        masses.extend(parts.masses.iter().map(|part| mass * part));
-        means.extend(parts.means.row_iter().map(|mean| mean.into_owned()));
-        covariances.extend(parts.covariances);
     }
     Ok(MixtureParameters {
         masses: DVector::from_vec(masses),
@@ -49,9 +46,38 @@ pub(super) fn part(data: &WeightedRows, mixture: &MixtureParameters) -> Result<M
     })
 }
 
+/// The parts of the cell that has these `shares` of the rows of `data`; `None` where its rows are too few to tell.
+fn parts_of(data: &WeightedRows, shares: &[f64]) -> Result<Option<MixtureParameters>> {
+    let own: Vec<usize> = (0..shares.len()).filter(|&i| shares[i] > SMALLEST_SHARE).collect();
+    if own.is_empty() {
+        return Ok(None);
+    }
+    let mut rows = data.select(&own);
+    for (weight, &row) in rows.weights.iter_mut().zip(&own) {
+        *weight *= shares[row];
+    }
+    let mut annealing = Annealing::new(&rows)?;
+    let parts = annealing.state_with(PARTS)?;
+    // A path that never has more parts than these ends with cells narrower than any two rows are apart.
+    Ok((!annealing.is_cold()).then_some(parts))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A path of so few rows goes down to where each is alone.
+    #[test]
+    fn a_cell_of_few_rows_stays_whole() {
+        let rows = DMatrix::from_fn(30, 1, |i, _| (i as f64 * 0.618).fract());
+        let data = WeightedRows { rows, weights: vec![1.0; 30] };
+        let mixture = MixtureParameters {
+            masses: DVector::from_element(1, 1.0),
+            means: DMatrix::from_element(1, 1, 0.5),
+            covariances: vec![DMatrix::from_element(1, 1, 0.08)],
+        };
+        assert_eq!(part(&data, &mixture).unwrap(), mixture);
+    }
 
     /// Three groups of rows at −5, 0 and 5; one cell for the first two, and a light one.
     #[test]

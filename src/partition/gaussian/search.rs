@@ -66,6 +66,9 @@ fn search(folds: &mut Folds<'_>, sample: &FoldedSample) -> Result<(Vec<Candidate
     let partings = if has_few_rows(sample) { 0 } else { MOST_PARTINGS };
     for _ in 0..partings {
         let Some(parted) = folds.parted(&candidates[chosen])? else { break };
+        if folds.likelihood(&parted) <= folds.likelihood(&candidates[best(&candidates, folds)]) {
+            break;
+        }
         match candidates.binary_search_by_key(&parted.size(), Candidate::size) {
             Ok(same) => candidates[same] = parted,
             Err(index) => candidates.insert(index, parted),
@@ -130,10 +133,27 @@ fn given_number(cells: usize, folds: &mut Folds<'_>, sample: &FoldedSample) -> R
         }
         if larger.size() > wanted_size || folds.are_cold() || wanted >= sample.rows.nrows() {
             folds.polish(&mut candidate);
-            return Ok(candidate);
+            return better_merged(candidate, cells, folds, sample);
         }
         wanted = next_number(wanted);
     }
+}
+
+/// `candidate`, or what its heavy cells in parts are merged to, where that is likelier.
+fn better_merged(
+    candidate: Candidate,
+    cells: usize,
+    folds: &mut Folds<'_>,
+    sample: &FoldedSample,
+) -> Result<Candidate> {
+    if has_few_rows(sample) {
+        return Ok(candidate);
+    }
+    let Some(parted) = folds.parted(&candidate)? else { return Ok(candidate) };
+    let mut merged = folds.merged(cells, &parted);
+    folds.polish(&mut merged);
+    let is_likelier = folds.likelihood(&merged) > folds.likelihood(&candidate);
+    Ok(if is_likelier { merged } else { candidate })
 }
 
 /// Candidates above the chosen size, as far up as the rows behind the sample might want: the larger
@@ -224,9 +244,12 @@ fn count_down(candidates: &mut Vec<Candidate>, mut chosen: usize, folds: &mut Fo
         folds.polish(&mut fewer);
         let (loss, std_error) = folds.paired(&candidates[best(candidates, folds)], &fewer);
         let within_reach = loss <= tolerance(&fewer) * std_error;
-        candidates.insert(chosen, fewer);
+        // Below smaller ones where folds differ in their numbers of cells.
+        let index = candidates.partition_point(|candidate| candidate.size() < fewer.size());
+        candidates.insert(index, fewer);
         if within_reach {
             enough = middle;
+            chosen = index;
         } else {
             too_few = middle;
             chosen += 1;
