@@ -63,6 +63,9 @@ impl GaussianPartitioner {
 
     /// Exactly this many cells, at least one, instead of a search for their number; for instance another
     /// number of [`FitReport::cell_path`](crate::FitReport::cell_path). Fewer where rows are too few.
+    ///
+    /// Only the search for their number parts heavy cells afterwards: where rows are scattered over a wide range,
+    /// clusters in their midst may come apart there and share a cell here.
     pub fn with_cells(self, cells: usize) -> Self {
         Self { cells: Some(cells.max(1)), ..self }
     }

@@ -133,27 +133,10 @@ fn given_number(cells: usize, folds: &mut Folds<'_>, sample: &FoldedSample) -> R
         }
         if larger.size() > wanted_size || folds.are_cold() || wanted >= sample.rows.nrows() {
             folds.polish(&mut candidate);
-            return better_merged(candidate, cells, folds, sample);
+            return Ok(candidate);
         }
         wanted = next_number(wanted);
     }
-}
-
-/// `candidate`, or what its heavy cells in parts are merged to, where that is likelier.
-fn better_merged(
-    candidate: Candidate,
-    cells: usize,
-    folds: &mut Folds<'_>,
-    sample: &FoldedSample,
-) -> Result<Candidate> {
-    if has_few_rows(sample) {
-        return Ok(candidate);
-    }
-    let Some(parted) = folds.parted(&candidate)? else { return Ok(candidate) };
-    let mut merged = folds.merged(cells, &parted);
-    folds.polish(&mut merged);
-    let is_likelier = folds.likelihood(&merged) > folds.likelihood(&candidate);
-    Ok(if is_likelier { merged } else { candidate })
 }
 
 /// Candidates above the chosen size, as far up as the rows behind the sample might want: the larger
