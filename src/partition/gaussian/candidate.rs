@@ -63,6 +63,14 @@ impl FoldRows {
         }
         folds
     }
+
+    /// A few EM steps on the rows to fit; the log-density of those that judge.
+    fn refine(&self, mixture: &mut MixtureParameters, rest: IsotropicRest) -> Vec<f64> {
+        for _ in 0..STEPS {
+            *mixture = expectation_maximisation_step(&self.training, mixture, rest);
+        }
+        judging_log_density(&self.held_out, mixture)
+    }
 }
 
 /// One fold, with the annealing that proposes starts.
@@ -105,12 +113,7 @@ impl<'a> Folds<'a> {
         let rest = self.rest;
         let mut work: Vec<(&FoldRows, MixtureParameters)> =
             self.folds.iter().map(|fold| fold.rows).zip(starts).collect();
-        let held_out = map_each_mut(&mut work, |(rows, mixture)| {
-            for _ in 0..STEPS {
-                *mixture = expectation_maximisation_step(&rows.training, mixture, rest);
-            }
-            judging_log_density(&rows.held_out, mixture)
-        });
+        let held_out = map_each_mut(&mut work, |(rows, mixture)| rows.refine(mixture, rest));
         let mixtures = work.into_iter().map(|(_, mixture)| mixture).collect();
         Candidate { mixtures, held_out: held_out.concat(), steps: STEPS }
     }
@@ -173,10 +176,8 @@ impl<'a> Folds<'a> {
     pub(super) fn parted(&mut self, candidate: &Candidate) -> Result<Option<Candidate>> {
         let Some((fold, held_out)) = self.behind(candidate) else { return Ok(None) };
         let (rows, rest) = (self.folds[fold].rows, self.rest);
-        let start = part(&rows.training, &candidate.mixtures[fold])?;
-        let parted = (0..STEPS).fold(start, |m, _| expectation_maximisation_step(&rows.training, &m, rest));
-        let density = judging_log_density(&rows.held_out, &parted);
-        if !is_far_ahead(paired(&density, held_out, &rows.held_out.weights)) {
+        let mut parted = part(&rows.training, &candidate.mixtures[fold])?;
+        if !is_far_ahead(paired(&rows.refine(&mut parted, rest), held_out, &rows.held_out.weights)) {
             return Ok(None);
         }
         let mut work: Vec<_> = self.folds.iter().map(|fold| fold.rows).zip(&candidate.mixtures).collect();
