@@ -23,7 +23,7 @@ use crate::kernels::{Gaussian, Gaussians, exponentials_in_place, responsibilitie
 use crate::linalg::{Columns, add_transposed_product};
 use crate::processor_time::ProcessorTime;
 
-#[path = "../src/partition/gaussian/cell_moments.rs"]
+#[path = "../src/search/cell_moments.rs"]
 mod cell_moments;
 #[path = "../src/kernels/mod.rs"]
 mod kernels;

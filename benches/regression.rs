@@ -19,15 +19,15 @@ use crate::normal_equations::NormalEquations;
 use crate::processor_time::ProcessorTime;
 use crate::ridge::fit_ridge;
 
-#[path = "../src/regression/hermite.rs"]
+#[path = "../src/polynomial/hermite.rs"]
 mod hermite;
 #[path = "../src/linalg.rs"]
 mod linalg;
-#[path = "../src/regression/normal_equations.rs"]
+#[path = "../src/polynomial/normal_equations.rs"]
 mod normal_equations;
 #[path = "support/processor_time.rs"]
 mod processor_time;
-#[path = "../src/regression/ridge.rs"]
+#[path = "../src/polynomial/ridge.rs"]
 mod ridge;
 /// Those of the library, for the modules compiled in.
 mod error {

@@ -142,19 +142,26 @@
 // Bad input must not panic; what indices and arithmetic could do is left to tests and fuzzing.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod cells;
+mod coordinates;
 mod density;
 mod error;
 mod kernels;
 mod learner;
+mod levels;
 mod linalg;
+mod mixture;
 mod parallel;
-mod partition;
+mod passes;
+mod polynomial;
 mod process;
-mod regression;
+mod report;
+mod rows;
 mod sampler;
 #[cfg(feature = "serde")]
 mod saved;
 mod score;
+mod search;
 mod shapes;
 
 pub mod check;
@@ -162,27 +169,26 @@ pub mod metrics;
 pub mod reference;
 pub mod theory;
 
+pub use cells::{
+    CentreEstimates, GaussianCells, LocalFrame, Partition, Partitioner, SingleCell, VoronoiCells,
+    VoronoiPartitioner,
+};
+pub use coordinates::Units;
 pub use density::{log_density, log_density_with_control};
 pub use error::{Error, Result};
-pub use learner::{
-    DiffusionLearner, DiffusionModel, Fit, FitObserver, FitReport, FitWarning, LevelReport, Pass, RowSource,
-    Rows, Statistics, Units, Work,
-};
-pub use partition::{
-    CentreEstimates, CrossFit, CrossFittedMixture, FoldedSample, GaussianCells, GaussianPartitioner,
-    IsotropicRest, LocalFrame, MixtureParameters, Partition, Partitioner, SingleCell, TriedCells,
-    VoronoiCells, VoronoiPartitioner,
-};
+pub use learner::{DiffusionLearner, DiffusionModel, Fit, FitObserver};
+pub use mixture::{CrossFit, CrossFittedMixture, GaussianMixture, MixtureParameters, TriedCells};
+pub use passes::{Pass, RowSource, Statistics};
+pub use polynomial::{PiecewisePolynomialScore, PolynomialRegression, RegressionTarget};
 pub use process::{
     CosineBeta, DataScale, Geometric, Karras, LinearBeta, NoiseLevel, NoiseLevels, NoiseSchedule,
     OrnsteinUhlenbeck, VarianceExploding,
 };
-pub use regression::{PolynomialRegression, RegressionTarget};
+pub use report::{FitReport, FitWarning, LevelReport, Work};
+pub use rows::{FoldedSample, IsotropicRest, Rows};
 pub use sampler::{Ddpm, ExactSampler, PredictorCorrector, ProbabilityFlow, Sampler};
-pub use score::{
-    DifferentiableScore, GaussianLaw, GaussianMixture, LogDensity, NumericalDivergence,
-    PiecewisePolynomialScore, ScoreModel,
-};
+pub use score::{DifferentiableScore, GaussianLaw, LogDensity, NumericalDivergence, ScoreModel};
+pub use search::GaussianPartitioner;
 
 pub use nalgebra;
 pub use rand;

@@ -5,9 +5,11 @@ use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::comparison::{require_close, require_finite};
+use crate::cells::{CentreEstimates, Partition, Partitioner};
 use crate::error::{Error, Result};
-use crate::partition::{CentreEstimates, FoldedSample, MixtureParameters, Partition, Partitioner};
+use crate::mixture::MixtureParameters;
 use crate::process::NoiseLevel;
+use crate::rows::FoldedSample;
 
 /// Rows that the partitioner sees.
 const ROWS: usize = 600;
@@ -152,7 +154,8 @@ mod tests {
     use rand_xoshiro::Xoshiro256PlusPlus;
 
     use super::*;
-    use crate::partition::{GaussianPartitioner, SingleCell, VoronoiPartitioner};
+    use crate::cells::{SingleCell, VoronoiPartitioner};
+    use crate::search::GaussianPartitioner;
 
     #[test]
     fn shipped_partitioners_pass() {

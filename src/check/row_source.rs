@@ -1,5 +1,6 @@
 use crate::error::{Error, Result};
-use crate::learner::{RowSource, Rows};
+use crate::passes::RowSource;
+use crate::rows::Rows;
 
 /// Checks a source of rows by reading it three times.
 ///

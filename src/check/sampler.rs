@@ -4,9 +4,10 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::comparison::{require_at_least, require_close, require_finite};
 use crate::error::{Error, Result};
+use crate::mixture::GaussianMixture;
 use crate::process::{NoiseLevel, NoiseLevels};
 use crate::sampler::Sampler;
-use crate::score::{GaussianMixture, ScoreModel};
+use crate::score::ScoreModel;
 
 /// Rows drawn: several chunks of [`Sampler::sample`] and one short one.
 const ROWS: usize = 4_500;

@@ -4,13 +4,14 @@ use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::{check_divergence, check_log_density, check_sampler, check_score_model};
+use super::derivatives::{check_divergence, check_log_density};
+use super::sampler::check_sampler;
+use super::score_model::check_score_model;
 use crate::error::{Error, Result};
+use crate::mixture::GaussianMixture;
 use crate::process::{NoiseLevel, NoiseLevels};
 use crate::sampler::{Ddpm, PredictorCorrector, ProbabilityFlow, Sampler};
-use crate::score::{
-    DifferentiableScore, GaussianLaw, GaussianMixture, LogDensity, NumericalDivergence, ScoreModel,
-};
+use crate::score::{DifferentiableScore, GaussianLaw, LogDensity, NumericalDivergence, ScoreModel};
 
 fn mixture() -> GaussianMixture {
     let means = DMatrix::from_row_slice(2, 2, &[-2.0, 0.0, 2.0, 1.0]);

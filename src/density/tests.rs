@@ -2,10 +2,11 @@ use nalgebra::{DMatrix, DVector};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::{log_density, log_density_with_control};
+use super::log_density::{log_density, log_density_with_control};
 use crate::error::Error;
+use crate::mixture::GaussianMixture;
 use crate::process::{NoiseLevel, NoiseLevels};
-use crate::score::{GaussianMixture, LogDensity, NumericalDivergence, ScoreModel};
+use crate::score::{LogDensity, NumericalDivergence, ScoreModel};
 
 fn line() -> GaussianMixture {
     let means = DMatrix::from_row_slice(2, 1, &[-2.0, 2.0]);

@@ -3,16 +3,12 @@
 use nalgebra::DMatrix;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::component_std::BlurPath;
-use super::geometry::Geometry;
-use super::streams::stream;
-use super::warning::FitWarning;
-use super::within_cells::first_rows;
+use crate::coordinates::{BlurPath, Geometry, first_rows};
 use crate::error::Result;
-use crate::partition::FoldedSample;
+use crate::polynomial::{HermiteBasis, LevelScore};
 use crate::process::NoiseLevels;
-use crate::regression::HermiteBasis;
-use crate::score::LevelScore;
+use crate::report::FitWarning;
+use crate::rows::{FoldedSample, stream};
 
 /// A law wants this many rows.
 const FEWEST_ROWS: u64 = 10;
@@ -21,7 +17,7 @@ const FEWEST_ROWS_PER_DIRECTION: f64 = 1.5;
 /// A value farther out than this many standard deviations of its column is not a Gaussian's.
 const FAR: f64 = 10.0;
 /// A larger share of repeated rows is not a continuous law's.
-pub(super) const REPEATED: f64 = 0.01;
+pub(crate) const REPEATED: f64 = 0.01;
 /// A cell should have this many rows for each coefficient.
 const ROWS_PER_COEFFICIENT: f64 = 5.0;
 /// Rows farther than √m + 3 component stds from every warm start are a larger share than this.
@@ -38,12 +34,12 @@ const TOO_LARGE: f64 = 1.2;
 const DECISIVE: f64 = 10.0;
 
 /// Are there too few rows for a covariance of `dim` directions?
-pub(super) fn are_few(rows: u64, dim: usize) -> bool {
+pub(crate) fn are_few(rows: u64, dim: usize) -> bool {
     rows as f64 <= FEWEST_ROWS_PER_DIRECTION * dim as f64
 }
 
 /// Few rows, heavy tails and repeated rows in a sample in working units of rows of `dim` columns.
-pub(super) fn of_sample(sample: &FoldedSample, dim: usize, repeated_share: f64) -> Vec<FitWarning> {
+pub(crate) fn of_sample(sample: &FoldedSample, dim: usize, repeated_share: f64) -> Vec<FitWarning> {
     let mut warnings = Vec::new();
     let rows = sample.stands_for;
     if rows < FEWEST_ROWS || are_few(rows, dim) {
@@ -64,7 +60,7 @@ pub(super) fn of_sample(sample: &FoldedSample, dim: usize, repeated_share: f64) 
 }
 
 /// A given σ₀, in the units of `sample`, that is larger than what blurs its rows.
-pub(super) fn of_component_std(component_std: f64, sample: &FoldedSample) -> Result<Option<FitWarning>> {
+pub(crate) fn of_component_std(component_std: f64, sample: &FoldedSample) -> Result<Option<FitWarning>> {
     let path = BlurPath::new(&first_rows(sample))?;
     let smallest_std = path.component_std();
     let too_large = component_std > TOO_LARGE * smallest_std && path.lead_over(component_std) > DECISIVE;
@@ -72,7 +68,7 @@ pub(super) fn of_component_std(component_std: f64, sample: &FoldedSample) -> Res
 }
 
 /// What went wrong from level to level: the schedule, cells with few rows, rows without a cell.
-pub(super) fn of_levels(
+pub(crate) fn of_levels(
     scores: &[LevelScore],
     levels: &NoiseLevels,
     geometry: &Geometry,

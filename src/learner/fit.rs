@@ -1,23 +1,18 @@
 use std::sync::Arc;
 
-use super::composition::DiffusionLearner;
-use super::correction::{Tried, correct_base, correction_tasks};
 use super::diagnosis;
-use super::geometry::Geometry;
-use super::induction::Induction;
 use super::model::DiffusionModel;
-use super::moments::Moments;
-use super::pass::{Pass, RegressionTask, Task};
-use super::pass_frame::PassFrame;
-use super::refinement::{Next, Refinement};
-use super::report::{FitReport, LevelReport};
-use super::statistics::{Statistics, Sums};
-use super::warning::FitWarning;
+use super::settings::DiffusionLearner;
+use crate::cells::Partition;
+use crate::coordinates::Geometry;
 use crate::error::{Error, Result};
-use crate::partition::Partition;
+use crate::levels::{Induction, Tried, correct_base, correction_tasks};
+use crate::passes::{Pass, PassFrame, RegressionTask, Statistics, Sums, Task};
+use crate::polynomial::{LevelScore, NormalEquations, PiecewisePolynomialScore};
 use crate::process::NoiseLevels;
-use crate::regression::NormalEquations;
-use crate::score::{LevelScore, PiecewisePolynomialScore};
+use crate::report::{FitReport, FitWarning, LevelReport};
+use crate::rows::Moments;
+use crate::search::{Next, Refinement};
 
 /// A quietest level whose bandwidth exceeds σ₀ by this factor still blurs the data.
 const BLURRED: f64 = 1.5;

@@ -5,16 +5,17 @@ use rand::Rng;
 use rand_distr::Distribution;
 use rand_distr::multi::MultiDistribution;
 
-use super::report::FitReport;
-use super::units::Units;
+use crate::cells::Partition;
+use crate::coordinates::Units;
 use crate::density::{check_points, log_density, log_density_with_control};
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
-use crate::partition::Partition;
+use crate::polynomial::PiecewisePolynomialScore;
 use crate::process::{NoiseLevel, NoiseLevels};
+use crate::report::FitReport;
 use crate::sampler::Sampler;
-use crate::score::{DifferentiableScore, GaussianLaw, LogDensity, PiecewisePolynomialScore, ScoreModel};
+use crate::score::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel};
 use crate::shapes::{check_columns, check_room, check_room_for_rows, check_room_for_values};
 
 /// A learned law: draws rows, evaluates its log-density and its score.

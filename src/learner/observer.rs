@@ -1,7 +1,7 @@
 use std::ops::ControlFlow;
 
-use super::report::{FitReport, LevelReport};
 use crate::process::NoiseLevels;
+use crate::report::{FitReport, LevelReport};
 
 /// Watches a fit, and may stop it.
 ///

@@ -2,7 +2,7 @@ use nalgebra::DMatrix;
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
-use super::Estimate;
+use super::estimate::Estimate;
 use super::samples::check_sample;
 use crate::error::{Error, Result};
 use crate::process::{NoiseLevel, NoiseLevels};

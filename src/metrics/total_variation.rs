@@ -1,4 +1,4 @@
-use super::Estimate;
+use super::estimate::Estimate;
 use crate::error::{Error, Result};
 
 /// Total variation distance between a known density p and a model's density q, from their natural

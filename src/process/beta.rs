@@ -1,7 +1,7 @@
 use std::f64::consts::FRAC_PI_2;
 
-use super::schedule::{counted, positive};
-use super::{DataScale, NoiseLevel, NoiseLevels, NoiseSchedule};
+use super::level::{NoiseLevel, NoiseLevels};
+use super::schedule::{DataScale, NoiseSchedule, counted, positive};
 use crate::error::{Error, Result};
 
 /// The variance preserving schedule of DDPM, with β linear in the step: Ho, Jain, Abbeel, "Denoising

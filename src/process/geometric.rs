@@ -1,5 +1,5 @@
-use super::schedule::{NOISIEST_IN_DATA_STD, QUIETEST_IN_DATA_STD, positive};
-use super::{DataScale, NoiseLevel, NoiseLevels, NoiseSchedule};
+use super::level::{NoiseLevel, NoiseLevels};
+use super::schedule::{DataScale, NOISIEST_IN_DATA_STD, NoiseSchedule, QUIETEST_IN_DATA_STD, positive};
 use crate::error::{Error, Result};
 
 /// Neighbouring bandwidths closer than this would only make the list long.

@@ -1,6 +1,6 @@
+use super::level::NoiseLevels;
 use super::noise_range::NoiseRange;
-use super::schedule::positive;
-use super::{DataScale, NoiseLevels, NoiseSchedule};
+use super::schedule::{DataScale, NoiseSchedule, positive};
 use crate::error::Result;
 
 /// The schedule of Karras, Aittala, Aila, Laine, "Elucidating the Design Space of Diffusion-Based

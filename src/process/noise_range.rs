@@ -1,6 +1,6 @@
 //! What variance exploding schedules of a set number of levels share.
 
-use super::NoiseLevels;
+use super::level::NoiseLevels;
 use super::schedule::{counted, positive};
 use crate::error::Result;
 

@@ -1,5 +1,5 @@
-use super::schedule::QUIETEST_IN_DATA_STD;
-use super::{DataScale, NoiseLevel, NoiseLevels, NoiseSchedule};
+use super::level::{NoiseLevel, NoiseLevels};
+use super::schedule::{DataScale, NoiseSchedule, QUIETEST_IN_DATA_STD};
 use crate::error::{Error, Result};
 
 /// The schedule of the convergence theory behind the paper: constant, then exponentially decaying

@@ -1,6 +1,6 @@
 //! Noise levels between those of a list.
 
-use super::{NoiseLevel, NoiseLevels};
+use super::level::{NoiseLevel, NoiseLevels};
 use crate::error::Result;
 
 /// The quietest level whose bandwidth τ is positive, if any: where a flow in log τ can end.

@@ -1,7 +1,7 @@
 use std::any::Any;
 use std::fmt::Debug;
 
-use super::NoiseLevels;
+use super::level::NoiseLevels;
 use crate::error::{Error, Result};
 
 /// What a schedule may know of the data it is for, in the data's working units.

@@ -1,6 +1,6 @@
+use super::level::NoiseLevels;
 use super::noise_range::NoiseRange;
-use super::schedule::{NOISIEST_IN_DATA_STD, QUIETEST_IN_DATA_STD};
-use super::{DataScale, NoiseLevels, NoiseSchedule};
+use super::schedule::{DataScale, NOISIEST_IN_DATA_STD, NoiseSchedule, QUIETEST_IN_DATA_STD};
 use crate::error::Result;
 
 /// Geometric in the noise s, variance exploding (a = 1): Y = X + sZ, of Song and Ermon, "Generative

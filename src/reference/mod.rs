@@ -52,7 +52,7 @@ pub use mixture::MixtureOfLaws;
 pub use segment::Segment;
 pub use sphere::Sphere;
 
-pub use crate::score::GaussianMixture;
+pub use crate::mixture::GaussianMixture;
 
 #[cfg(test)]
 mod tests;

@@ -28,7 +28,11 @@
 
 use nalgebra::{DMatrix, DVector};
 
-use super::{Ball, GaussianMixture, Law, MixtureOfLaws, Sphere};
+use super::GaussianMixture;
+use super::ball::Ball;
+use super::law::Law;
+use super::mixture::MixtureOfLaws;
+use super::sphere::Sphere;
 
 /// All targets in the order of the table above, each with its name.
 ///

@@ -3,10 +3,15 @@ use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::{Ddpm, ExactSampler, PredictorCorrector, ProbabilityFlow, Sampler};
+use super::ddpm::Ddpm;
+use super::exact::ExactSampler;
+use super::predictor_corrector::PredictorCorrector;
+use super::probability_flow::ProbabilityFlow;
+use super::traits::Sampler;
 use crate::error::{Error, Result};
+use crate::mixture::GaussianMixture;
 use crate::process::{NoiseLevel, NoiseLevels};
-use crate::score::{GaussianMixture, ScoreModel};
+use crate::score::ScoreModel;
 
 const N: usize = 5_000;
 

@@ -7,7 +7,8 @@ use super::check::{
 };
 use super::matrix::SavedMatrix;
 use crate::error::Result;
-use crate::score::{CellMixture, Embedding, RadialShape, ScoreModel};
+use crate::mixture::{CellMixture, Embedding, RadialShape};
+use crate::score::ScoreModel;
 
 /// A learner's shapes are of order one.
 const SHAPE: std::ops::RangeInclusive<f64> = -1e6..=1e6;

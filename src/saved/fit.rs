@@ -8,7 +8,8 @@ use super::header::{Format, Saved, Version};
 use super::learner::SavedLearner;
 use super::sums::SavedSums;
 use crate::error::Result;
-use crate::learner::{Fit, MOST_ROWS};
+use crate::learner::Fit;
+use crate::passes::MOST_ROWS;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -7,10 +7,11 @@ use super::check::{invalid, require};
 use super::part_name::part_name;
 use super::sampler::SavedSampler;
 use super::schedule::SavedSchedule;
+use crate::cells::{Partitioner, SingleCell, VoronoiPartitioner};
 use crate::error::Result;
 use crate::learner::DiffusionLearner;
-use crate::partition::{GaussianPartitioner, Partitioner, SingleCell, VoronoiPartitioner};
-use crate::regression::{PolynomialRegression, RegressionTarget};
+use crate::polynomial::{PolynomialRegression, RegressionTarget};
+use crate::search::GaussianPartitioner;
 
 /// The composition of a fit.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -16,11 +16,14 @@ use super::partition::SavedPartition;
 use super::report::SavedReport;
 use super::sampler::SavedSampler;
 use super::score::SavedScore;
+use crate::cells::Partition;
+use crate::coordinates::Units;
 use crate::error::Result;
-use crate::learner::{DiffusionModel, FitReport, Units};
-use crate::partition::Partition;
+use crate::learner::DiffusionModel;
+use crate::polynomial::{ActiveSubspace, LevelScore, PiecewisePolynomialScore};
 use crate::process::NoiseLevels;
-use crate::score::{ActiveSubspace, LevelScore, PiecewisePolynomialScore, ScoreModel};
+use crate::report::FitReport;
+use crate::score::ScoreModel;
 
 /// Numbers that a model expands to in memory, at most: 2 GiB of them.
 const MOST_NUMBERS: usize = 1 << 28;

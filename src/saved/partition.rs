@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::check::{LENGTH, VARIANCE, invalid, orthonormal, require, shares, within};
 use super::matrix::SavedMatrix;
 use super::part_name::part_name;
+use crate::cells::{GaussianCells, Partition, VoronoiCells};
 use crate::error::Result;
-use crate::partition::{GaussianCells, Partition, VoronoiCells};
 
 /// The cells that this crate has.
 #[derive(Debug, Clone, Serialize, Deserialize)]

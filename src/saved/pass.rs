@@ -13,12 +13,13 @@ use super::level::SavedLevel;
 use super::matrix::SavedMatrix;
 use super::model::{SavedSubspace, SavedUnits, index_in, partition};
 use super::partition::SavedPartition;
+use crate::cells::Partition;
 use crate::error::Result;
-use crate::learner::{FOLDS, FoldRule, Pass, PassFrame, RegressionTask, Task};
-use crate::partition::{CrossFit, MixtureParameters, Partition};
+use crate::mixture::{CellMixture, CrossFit, MixtureParameters};
+use crate::passes::{Pass, PassFrame, RegressionTask, Task};
+use crate::polynomial::{HermiteBasis, LevelBasis, RegressionTarget, SmoothingBasis};
 use crate::process::NoiseLevel;
-use crate::regression::{HermiteBasis, LevelBasis, RegressionTarget, SmoothingBasis};
-use crate::score::CellMixture;
+use crate::rows::{FOLDS, FoldRule};
 
 /// Features of a level at most: their Gram matrix has the square of it.
 const MOST_FEATURES: usize = 1 << 12;

@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::level::SavedLevel;
-use crate::learner::{FitReport, FitWarning, LevelReport, Work};
-use crate::partition::TriedCells;
+use crate::mixture::TriedCells;
+use crate::report::{FitReport, FitWarning, LevelReport, Work};
 
 /// The report of a fit.
 #[derive(Debug, Clone, Serialize, Deserialize)]

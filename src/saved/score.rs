@@ -4,11 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::check::{LENGTH, require};
 use super::matrix::SavedMatrix;
+use crate::cells::Partition;
 use crate::error::Result;
-use crate::partition::Partition;
+use crate::polynomial::{HermiteBasis, LevelBasis, LevelScore};
 use crate::process::NoiseLevel;
-use crate::regression::{HermiteBasis, LevelBasis};
-use crate::score::LevelScore;
 
 /// The piecewise polynomial of one level.
 #[derive(Debug, Clone, Serialize, Deserialize)]

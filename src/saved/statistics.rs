@@ -5,8 +5,8 @@ use super::header::{Format, Saved, Version};
 use super::matrix::SavedMatrix;
 use super::sums::SavedSums;
 use crate::error::{Error, Result};
-use crate::learner::{CHUNK, ChunkSums, MOST_ROWS, Origin, Statistics, Sums};
-use crate::partition::WeightedRows;
+use crate::passes::{CHUNK, ChunkSums, MOST_ROWS, Origin, Statistics, Sums};
+use crate::rows::WeightedRows;
 
 /// Sums of some of the rows in one pass.
 #[derive(Debug, Clone, Serialize, Deserialize)]

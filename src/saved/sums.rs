@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 use super::check::{FINITE, require, within};
 use super::matrix::SavedMatrix;
 use crate::error::Result;
-use crate::learner::{Likelihoods, MOST_ROWS, Moments, SUBSAMPLE, SampledRow, Sums};
-use crate::partition::{CellSums, feature_count};
-use crate::regression::{HermiteMoments, NormalEquations};
+use crate::passes::{MOST_ROWS, Sums};
+use crate::polynomial::{HermiteMoments, NormalEquations};
+use crate::rows::{Moments, SUBSAMPLE, SampledRow};
+use crate::search::{CellSums, Likelihoods, feature_count};
 
 /// Sums of weights, of squares and of rows.
 const COUNT: std::ops::RangeInclusive<f64> = 0.0..=f64::MAX;

@@ -5,7 +5,7 @@ use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
 
 /// Every row below `n` chooses a component with probability proportional to `weights`: the rows of each.
-pub(super) fn rows_by_component(weights: &[f64], n: usize, rng: &mut dyn Rng) -> Vec<Vec<usize>> {
+pub(crate) fn rows_by_component(weights: &[f64], n: usize, rng: &mut dyn Rng) -> Vec<Vec<usize>> {
     let mut total = 0.0;
     let cumulated = weights.iter().map(|weight| {
         total += weight;
@@ -25,7 +25,7 @@ pub(super) fn rows_by_component(weights: &[f64], n: usize, rng: &mut dyn Rng) ->
 }
 
 /// Independent standard normal numbers, n × d.
-pub(super) fn standard_normals(n: usize, dim: usize, rng: &mut dyn Rng) -> DMatrix<f64> {
+pub(crate) fn standard_normals(n: usize, dim: usize, rng: &mut dyn Rng) -> DMatrix<f64> {
     DMatrix::from_fn(n, dim, |_, _| StandardNormal.sample(rng))
 }
 

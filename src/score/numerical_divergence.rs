@@ -133,9 +133,10 @@ mod tests {
     use approx::assert_relative_eq;
     use nalgebra::{DMatrix, DVector};
 
+    use super::super::model::DifferentiableScore;
     use super::NumericalDivergence;
+    use crate::mixture::GaussianMixture;
     use crate::process::NoiseLevel;
-    use crate::score::{DifferentiableScore, GaussianMixture};
 
     #[test]
     fn it_agrees_with_the_closed_form_of_a_mixture() {

@@ -38,7 +38,7 @@ mod tests {
     use nalgebra::{DMatrixView, DMatrixViewMut, DVector};
 
     use super::*;
-    use crate::score::GaussianMixture;
+    use crate::mixture::GaussianMixture;
 
     /// A score alone.
     struct Alone(GaussianMixture);

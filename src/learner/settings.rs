@@ -1,0 +1,220 @@
+use std::sync::Arc;
+
+use rand::{Rng, RngExt};
+
+use super::fit::Fit;
+use super::model::DiffusionModel;
+use super::observer::FitObserver;
+use crate::cells::{Partitioner, VoronoiPartitioner};
+use crate::error::{Error, Result};
+use crate::passes::RowSource;
+use crate::polynomial::{PolynomialRegression, RegressionTarget};
+use crate::process::{Geometric, NoiseSchedule};
+use crate::rows::Rows;
+use crate::sampler::{Ddpm, Sampler};
+use crate::search::GaussianPartitioner;
+
+/// Learns a law from rows: a composition of a noise schedule, a partitioner, a polynomial regression
+/// and a sampler.
+///
+/// The defaults need no tuning; every part is swapped by one `with_…` call, with a value or a box.
+///
+/// # Examples
+/// ```
+/// use gmix_diffusion::nalgebra::DMatrix;
+/// use gmix_diffusion::rand::{SeedableRng, rngs::StdRng};
+/// use gmix_diffusion::DiffusionLearner;
+///
+/// let mut rng = StdRng::seed_from_u64(7);
+/// let rows = DMatrix::from_fn(400, 1, |i, _| if i % 3 == 0 { -2.0 } else { 2.0 } + ((i * 37) % 101) as f64 / 100.0);
+/// let model = DiffusionLearner::new().fit(&rows, &mut rng)?;
+/// let new_rows = model.sample(100, &mut rng)?;
+/// let log_density = model.log_density(&new_rows)?;
+/// assert!(log_density.iter().all(|l| l.is_finite()));
+/// # Ok::<(), gmix_diffusion::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct DiffusionLearner {
+    pub(crate) schedule: Arc<dyn NoiseSchedule>,
+    pub(crate) partitioner: Arc<dyn Partitioner>,
+    pub(crate) regression: PolynomialRegression,
+    pub(crate) sampler: Arc<dyn Sampler>,
+    pub(crate) component_std: Option<f64>,
+}
+
+impl Default for DiffusionLearner {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl DiffusionLearner {
+    /// The default composition: [`Geometric`] schedule, [`GaussianPartitioner`],
+    /// [`PolynomialRegression`] of the clean row, [`Ddpm`]; component std found.
+    ///
+    /// The partitioner's mixture, averaged over five folds and with a radial shape that its cells share, is
+    /// the score of every level in closed form; polynomials are regressed on what it leaves over and
+    /// kept at the levels where they lower the held-out loss by three standard errors.
+    pub fn new() -> Self {
+        Self {
+            schedule: Arc::new(Geometric::default()),
+            partitioner: Arc::new(GaussianPartitioner::default()),
+            regression: PolynomialRegression::default(),
+            sampler: Arc::new(Ddpm::default()),
+            component_std: None,
+        }
+    }
+
+    /// As [`new`](Self::new), in a fifth of the time: cells are searched on one split of the rows, and the
+    /// density is that of one mixture, with no average and no polynomials.
+    pub fn fast() -> Self {
+        Self::new().with_partitioner(GaussianPartitioner::default().with_paths(1))
+    }
+
+    /// As [`new`](Self::new), averaging also over larger numbers of cells within one standard error of the best.
+    pub fn thorough() -> Self {
+        Self::new().with_partitioner(GaussianPartitioner::default().with_average_within(1.0))
+    }
+
+    /// The paper's composition (Gatmiry, Kelner, Lee 2024): hard Voronoi cells, regression of the
+    /// denoising target, textbook DDPM.
+    pub fn paper() -> Self {
+        Self::new()
+            .with_partitioner(VoronoiPartitioner::hard())
+            .with_regression(PolynomialRegression::default().with_target(RegressionTarget::Denoising))
+            .with_sampler(Ddpm::textbook())
+    }
+
+    /// Which noise levels are learned; [`Geometric`] by default.
+    pub fn with_schedule(self, part: impl NoiseSchedule) -> Self {
+        Self { schedule: Arc::new(part), ..self }
+    }
+
+    /// How space is cut into cells; [`GaussianPartitioner`] by default. [`VoronoiPartitioner::soft`] is the
+    /// plain soft-cell composition: cells of one width, found level by level.
+    pub fn with_partitioner(self, part: impl Partitioner) -> Self {
+        Self { partitioner: Arc::new(part), ..self }
+    }
+
+    /// How the score is regressed in the cells; [`PolynomialRegression::default`] by default.
+    pub fn with_regression(self, regression: PolynomialRegression) -> Self {
+        Self { regression, ..self }
+    }
+
+    /// How the fitted model draws; [`Ddpm`] by default.
+    pub fn with_sampler(self, part: impl Sampler) -> Self {
+        Self { sampler: Arc::new(part), ..self }
+    }
+
+    /// σ₀, the standard deviation of the isotropic Gaussian blur that is part of the rows, in their own
+    /// units. By default it is found: the smallest standard deviation of a cell where the partitioner finds
+    /// a mixture, else the bandwidth at which an annealed mixture of spherical Gaussians has the
+    /// highest held-out likelihood.
+    pub fn with_component_std(self, std: f64) -> Self {
+        Self { component_std: Some(std), ..self }
+    }
+
+    /// Learns the law of `rows` (n × d), taking one seed from `rng`.
+    ///
+    /// Rows that do not vary in every direction are learned on their affine hull, also where σ₀ is given: a
+    /// column that is constant, or a combination of others, has no blur of its own. That takes more rows
+    /// than columns; fewer are flat whatever their law.
+    ///
+    /// # Errors
+    /// [`Error::NoRows`], [`Error::NoColumns`], [`Error::NotFinite`] for rows that cannot be learned,
+    /// [`Error::NoVariation`] when all rows are equal, [`Error::InvalidSetting`] or
+    /// [`Error::IncompatibleParts`] for settings that make no sense, among them noise of more than 10¹⁰
+    /// standard deviations of the data, and errors of a user's own parts.
+    pub fn fit<'a, R: Rng + ?Sized>(&self, rows: impl Into<Rows<'a>>, rng: &mut R) -> Result<DiffusionModel> {
+        self.fit_source(&rows.into(), rng)
+    }
+
+    /// As [`fit`](Self::fit), watched by `observer`.
+    ///
+    /// # Errors
+    /// As `fit`, and [`Error::Stopped`] when the observer says so.
+    pub fn fit_observed<'a, R: Rng + ?Sized>(
+        &self,
+        rows: impl Into<Rows<'a>>,
+        rng: &mut R,
+        observer: &mut dyn FitObserver,
+    ) -> Result<DiffusionModel> {
+        self.fit_source_observed(&rows.into(), rng, observer)
+    }
+
+    /// Learns the law of the rows of `source`, which need not fit in memory, taking one seed from `rng`. The
+    /// model has the bits of [`fit`](Self::fit) to the same rows.
+    ///
+    /// # Errors
+    /// As `fit`; those of the source; [`Error::IncompletePass`] when a later pass finds another number of
+    /// rows than the first, [`Error::ShapeMismatch`] when blocks differ in their number of columns.
+    pub fn fit_source<S, R>(&self, source: &S, rng: &mut R) -> Result<DiffusionModel>
+    where
+        S: RowSource + ?Sized,
+        R: Rng + ?Sized,
+    {
+        struct Silent;
+        impl FitObserver for Silent {}
+        self.fit_source_observed(source, rng, &mut Silent)
+    }
+
+    /// As [`fit_source`](Self::fit_source), watched by `observer`.
+    ///
+    /// # Errors
+    /// As `fit_source`, and [`Error::Stopped`] when the observer says so.
+    pub fn fit_source_observed<S, R>(
+        &self,
+        source: &S,
+        rng: &mut R,
+        observer: &mut dyn FitObserver,
+    ) -> Result<DiffusionModel>
+    where
+        S: RowSource + ?Sized,
+        R: Rng + ?Sized,
+    {
+        let mut fit = self.start(rng)?;
+        let mut announced = false;
+        while let Some(pass) = fit.next_pass() {
+            let sums = pass.accumulate_source(source, 0)?;
+            let completed = fit.absorb(sums)?.to_vec();
+            if let (false, Some(levels)) = (announced, fit.levels()) {
+                observer.started(levels);
+                announced = true;
+            }
+            if observer.pass_done(fit.report().passes).is_break() {
+                let levels = fit.levels().map_or(0, |levels| levels.len());
+                return Err(Error::Stopped { done: fit.report().levels.len(), levels });
+            }
+            for level in &completed {
+                if observer.level_done(level).is_break() {
+                    return Err(Error::Stopped { done: level.index + 1, levels: level.n_levels });
+                }
+            }
+        }
+        observer.finished(fit.report());
+        fit.finish()
+    }
+
+    /// Starts a fit whose passes the caller runs; takes one seed from `rng`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] for settings that make no sense.
+    pub fn start<R: Rng + ?Sized>(&self, rng: &mut R) -> Result<Fit> {
+        self.validate()?;
+        Ok(Fit::new(self.clone(), rng.random()))
+    }
+
+    /// # Errors
+    /// [`Error::InvalidSetting`] for settings that make no sense whatever the rows.
+    pub(crate) fn validate(&self) -> Result<()> {
+        self.regression.validate()?;
+        match self.component_std {
+            Some(value) if !(value > 0.0 && value.is_finite()) => Err(Error::InvalidSetting {
+                name: "component std",
+                value,
+                requirement: "positive and finite",
+            }),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+use nalgebra::DMatrix;
+
+use crate::coordinates::{Geometry, Units};
+use crate::error::Result;
+use crate::mixture::CellMixture;
+use crate::polynomial::ActiveSubspace;
+use crate::process::NoiseLevel;
+use crate::rows::{FOLDS, FoldRule, WeightedRows, spatial_order};
+use crate::score::centres_into;
+
+/// What a pass has to know of the geometry: how rows become active coordinates and folds, and the mixtures
+/// that have not seen a fold. It travels with the pass, so it holds no rows.
+#[derive(Debug, Clone)]
+pub(crate) struct PassFrame {
+    pub(crate) units: Units,
+    pub(crate) subspace: ActiveSubspace,
+    pub(crate) fold_rule: FoldRule,
+    pub(crate) component_std: f64,
+    /// In active coordinates, each fold's mixture, fitted to the rows outside it; none without a base.
+    pub(crate) held_out: Vec<CellMixture>,
+}
+
+/// Rows of a chunk in active coordinates, near ones beside each other, with their folds.
+pub(crate) struct ActiveChunk {
+    rows: WeightedRows,
+    folds: Vec<usize>,
+}
+
+impl ActiveChunk {
+    /// The rows of every fold.
+    pub(crate) fn folds(&self) -> Vec<WeightedRows> {
+        (0..FOLDS).map(|fold| self.select(|own| own == fold)).collect()
+    }
+
+    /// For every fold the rows of all others.
+    pub(crate) fn complements(&self) -> Vec<WeightedRows> {
+        (0..FOLDS).map(|fold| self.select(|own| own != fold)).collect()
+    }
+
+    fn select(&self, is_member: impl Fn(usize) -> bool) -> WeightedRows {
+        let members = (0..self.folds.len()).filter(|&i| is_member(self.folds[i]));
+        self.rows.select(&members.collect::<Vec<_>>())
+    }
+}
+
+impl From<&Geometry> for PassFrame {
+    fn from(geometry: &Geometry) -> Self {
+        Self {
+            units: geometry.units.clone(),
+            subspace: geometry.subspace.clone(),
+            fold_rule: geometry.fold_rule,
+            component_std: geometry.component_std,
+            held_out: geometry.base.as_ref().map_or(Vec::new(), |base| base.folds.clone()),
+        }
+    }
+}
+
+impl PassFrame {
+    /// Number of active directions m.
+    pub(crate) fn active_dim(&self) -> usize {
+        self.subspace.axes.ncols()
+    }
+
+    /// The rows of a chunk in active coordinates.
+    pub(crate) fn active_chunk(&self, seed: u64, first_row: u64, block: &WeightedRows) -> ActiveChunk {
+        let working = self.units.noised_to_working(1.0, block.rows.clone());
+        let rows = self.subspace.project(&working);
+        let order = spatial_order(&rows);
+        let fold =
+            |&i: &usize| self.fold_rule.fold(seed, first_row + i as u64, working.row(i).iter().copied());
+        let folds = order.iter().map(fold).collect();
+        let active = WeightedRows { rows, weights: block.weights.clone() };
+        ActiveChunk { rows: active.select(&order), folds }
+    }
+
+    /// Û of the mixture that was fitted without `fold`, at points in active coordinates (n × m); `None` where
+    /// there is no base.
+    pub(crate) fn held_out_centre(
+        &self,
+        fold: usize,
+        level: NoiseLevel,
+        points: &DMatrix<f64>,
+    ) -> Result<Option<DMatrix<f64>>> {
+        let Some(mixture) = self.held_out.get(fold) else { return Ok(None) };
+        let mut centres = DMatrix::zeros(points.nrows(), points.ncols());
+        centres_into(mixture, self.component_std, level, points, &mut centres)?;
+        Ok(Some(centres))
+    }
+}

@@ -1,0 +1,264 @@
+use std::borrow::Cow;
+
+use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
+use rand::Rng;
+
+use super::level_score::LevelScore;
+use crate::error::{Error, Result};
+use crate::mixture::CellMixture;
+use crate::process::{NoiseLevel, NoiseLevels};
+use crate::score::{DifferentiableScore, GaussianLaw, ScoreModel};
+use crate::shapes::{check_room_for_rows, check_room_for_values};
+
+/// Rows evaluated together, so that a block's features stay in the cache.
+const BLOCK: usize = 128;
+/// Levels this close to the fitted range, relatively, belong to it.
+const RANGE_SLACK: f64 = 1e-9;
+
+/// The directions in which a law differs from a Gaussian of standard deviation σ₀ around its mean.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ActiveSubspace {
+    /// Length d.
+    pub(crate) mean: DVector<f64>,
+    /// Orthonormal columns, d × m.
+    pub(crate) axes: DMatrix<f64>,
+}
+
+impl ActiveSubspace {
+    /// Coordinates of the rows of `points` (n × d) in the subspace: n × m.
+    pub(crate) fn project(&self, points: &DMatrix<f64>) -> DMatrix<f64> {
+        let mut centred = points.clone();
+        for (mut column, mean) in centred.column_iter_mut().zip(self.mean.iter()) {
+            column.add_scalar_mut(-mean);
+        }
+        centred * &self.axes
+    }
+
+    /// Points of the subspace (n × m) among all coordinates: n × d.
+    pub(crate) fn embed(&self, active: &DMatrix<f64>) -> DMatrix<f64> {
+        let mut points = active * self.axes.transpose();
+        for (mut column, mean) in points.column_iter_mut().zip(self.mean.iter()) {
+            column.add_scalar_mut(*mean);
+        }
+        points
+    }
+}
+
+/// The learned score: at each fitted level a piecewise polynomial centre denoiser in the active
+/// subspace, and N(mean, σ₀² I) in the other directions.
+///
+/// Between fitted levels the cells' own denoisers are those of the level asked for, and what the
+/// polynomials add to them, in coordinates of that level, is interpolated linearly in log τ: a sampler
+/// may choose its own time grid. Coordinates are working units; [`DiffusionModel`] converts.
+///
+/// [`DiffusionModel`]: crate::DiffusionModel
+#[derive(Debug, Clone)]
+pub struct PiecewisePolynomialScore {
+    subspace: ActiveSubspace,
+    /// Covariance of X where there is no base, d × d.
+    pub(crate) covariance: DMatrix<f64>,
+    component_std: f64,
+    levels: NoiseLevels,
+    /// The cells' own score at every level, in closed form; `None` where each level has its own cells.
+    base: Option<CellMixture>,
+    /// Centre denoisers of the levels, or what they add to that of the base, if anything.
+    pub(crate) scores: Vec<Option<LevelScore>>,
+}
+
+impl PiecewisePolynomialScore {
+    /// One score a level, in the order of `levels`.
+    pub(crate) fn new(
+        subspace: ActiveSubspace,
+        covariance: DMatrix<f64>,
+        component_std: f64,
+        levels: NoiseLevels,
+        base: Option<CellMixture>,
+        scores: Vec<Option<LevelScore>>,
+    ) -> Self {
+        Self { subspace, covariance, component_std, levels, base, scores }
+    }
+
+    /// The fitted levels.
+    pub fn levels(&self) -> &NoiseLevels {
+        &self.levels
+    }
+
+    pub(crate) fn subspace(&self) -> &ActiveSubspace {
+        &self.subspace
+    }
+
+    /// The mixture whose score the polynomials correct, in working coordinates, if there is one.
+    pub(crate) fn base(&self) -> Option<&CellMixture> {
+        self.base.as_ref()
+    }
+
+    /// Whether polynomials correct the base at any level.
+    pub(crate) fn is_corrected(&self) -> bool {
+        self.base.is_none() || self.scores.iter().any(Option::is_some)
+    }
+
+    /// The fitted levels around `level`, and the weight of the second, quieter one.
+    fn bracket(&self, level: NoiseLevel) -> Result<(usize, usize, f64)> {
+        let ratio = level.noise_to_signal();
+        let (noisiest, quietest) = (self.levels.noisiest(), self.levels.quietest());
+        let slack = RANGE_SLACK * noisiest.noise_to_signal();
+        if ratio > noisiest.noise_to_signal() + slack || ratio < quietest.noise_to_signal() - slack {
+            return Err(Error::LevelOutOfRange { level, quietest, noisiest });
+        }
+        let last = self.levels.len() - 1;
+        let below = self.levels.partition_point(|l| l.noise_to_signal() > ratio).min(last);
+        let above = below.saturating_sub(1);
+        if above == below {
+            return Ok((above, below, 0.0));
+        }
+        let log = |l: NoiseLevel| l.bandwidth(self.component_std).ln();
+        let (high, low) = (log(self.levels[above]), log(self.levels[below]));
+        Ok((above, below, ((high - log(level)) / (high - low)).clamp(0.0, 1.0)))
+    }
+
+    /// The polynomials that speak at `level`, with their shares.
+    fn polynomials(&self, level: NoiseLevel) -> Result<Vec<(f64, Cow<'_, LevelScore>)>> {
+        let (above, below, weight) = self.bracket(level)?;
+        let bandwidth = level.bandwidth(self.component_std);
+        let shares = [(above, 1.0 - weight), (below, weight)];
+        let spoken = shares.into_iter().filter(|&(_, share)| share > 0.0).filter_map(|(index, share)| {
+            let score = self.scores[index].as_ref()?;
+            // A fitted level asked for itself is that level, whatever rounding makes of its bandwidth.
+            let score =
+                if share == 1.0 { Cow::Borrowed(score) } else { Cow::Owned(score.at_bandwidth(bandwidth)) };
+            Some((share, score))
+        });
+        Ok(spoken.collect())
+    }
+
+    /// Score ∇ log p = (Û − y/a)/(aτ²) and its divergence: those of the base, or of N(mean, τ² I) where there
+    /// is none, and what the polynomials add.
+    fn evaluate(
+        &self,
+        level: NoiseLevel,
+        points: DMatrixView<'_, f64>,
+        mut score: DMatrixViewMut<'_, f64>,
+        mut divergence: Option<&mut [f64]>,
+    ) -> Result<()> {
+        check_room_for_rows(self.dim(), &points, &score)?;
+        if let Some(values) = &divergence {
+            check_room_for_values(self.dim(), &points, values)?;
+        }
+        let polynomials = self.polynomials(level)?;
+        match (&self.base, divergence.as_deref_mut()) {
+            (Some(base), Some(out)) => {
+                base.score_and_divergence_into(level, points, score.as_view_mut(), out)?
+            }
+            (Some(base), None) => base.score_into(level, points, score.as_view_mut())?,
+            (None, out) => self.without_polynomials(level, points, score.as_view_mut(), out),
+        }
+        if polynomials.is_empty() {
+            return Ok(());
+        }
+        for start in (0..points.nrows()).step_by(BLOCK) {
+            let size = BLOCK.min(points.nrows() - start);
+            let out = divergence.as_deref_mut().map(|out| &mut out[start..start + size]);
+            let (rows, score) = (points.rows(start, size), score.rows_mut(start, size));
+            self.add_polynomials(level, &polynomials, rows, score, out)?;
+        }
+        Ok(())
+    }
+
+    /// Û = mean, with divergence −d/(aτ)².
+    fn without_polynomials(
+        &self,
+        level: NoiseLevel,
+        points: DMatrixView<'_, f64>,
+        mut score: DMatrixViewMut<'_, f64>,
+        divergence: Option<&mut [f64]>,
+    ) {
+        let signal = level.signal();
+        let factor = 1.0 / (signal * level.bandwidth(self.component_std).powi(2));
+        for (j, mut column) in score.column_iter_mut().enumerate() {
+            let mean = self.subspace.mean[j];
+            column.zip_apply(&points.column(j), |s, y| *s = factor * (mean - y / signal));
+        }
+        if let Some(out) = divergence {
+            out.fill(-factor / signal * self.dim() as f64);
+        }
+    }
+
+    fn add_polynomials(
+        &self,
+        level: NoiseLevel,
+        polynomials: &[(f64, Cow<'_, LevelScore>)],
+        points: DMatrixView<'_, f64>,
+        mut score: DMatrixViewMut<'_, f64>,
+        mut divergence: Option<&mut [f64]>,
+    ) -> Result<()> {
+        let signal = level.signal();
+        let factor = 1.0 / (signal * level.bandwidth(self.component_std).powi(2));
+        let active = self.subspace.project(&(points / signal));
+        let mut centre = DMatrix::zeros(active.nrows(), active.ncols());
+        for (share, polynomial) in polynomials {
+            match divergence.as_deref_mut() {
+                Some(out) => {
+                    let part = polynomial.centre_and_divergence(&active)?;
+                    centre += part.centre * *share;
+                    for (out, d) in out.iter_mut().zip(part.divergence.iter()) {
+                        *out += factor / signal * share * d;
+                    }
+                }
+                None => centre += polynomial.centre(&active)? * *share,
+            }
+        }
+        score += centre * self.subspace.axes.transpose() * factor;
+        Ok(())
+    }
+}
+
+impl ScoreModel for PiecewisePolynomialScore {
+    fn dim(&self) -> usize {
+        self.subspace.mean.len()
+    }
+
+    fn score_into(
+        &self,
+        level: NoiseLevel,
+        points: DMatrixView<'_, f64>,
+        score: DMatrixViewMut<'_, f64>,
+    ) -> Result<()> {
+        self.evaluate(level, points, score, None)
+    }
+
+    fn component_std(&self) -> f64 {
+        self.component_std
+    }
+
+    fn start(&self, level: NoiseLevel) -> Result<GaussianLaw> {
+        if let Some(base) = &self.base {
+            return base.start(level);
+        }
+        let (signal, noise) = (level.signal(), level.noise());
+        let mut covariance = &self.covariance * (signal * signal);
+        for i in 0..self.dim() {
+            covariance[(i, i)] += noise * noise;
+        }
+        Ok(GaussianLaw { mean: &self.subspace.mean * signal, covariance })
+    }
+
+    /// Where no polynomials correct the base, which is a law in closed form then.
+    fn exact_sample_into(&self, rng: &mut dyn Rng, rows: DMatrixViewMut<'_, f64>) -> Result<()> {
+        match &self.base {
+            Some(base) if !self.is_corrected() => base.exact_sample_into(rng, rows),
+            _ => Err(Error::NoExactDraws),
+        }
+    }
+}
+
+impl DifferentiableScore for PiecewisePolynomialScore {
+    fn score_and_divergence_into(
+        &self,
+        level: NoiseLevel,
+        points: DMatrixView<'_, f64>,
+        score: DMatrixViewMut<'_, f64>,
+        divergence: &mut [f64],
+    ) -> Result<()> {
+        self.evaluate(level, points, score, Some(divergence))
+    }
+}

@@ -1,0 +1,7 @@
+//! What a fit did, and what is wrong with it.
+
+mod fit_report;
+mod warning;
+
+pub use fit_report::{FitReport, LevelReport, Work};
+pub use warning::FitWarning;

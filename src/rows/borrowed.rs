@@ -1,0 +1,140 @@
+use nalgebra::{DMatrix, DMatrixView};
+
+use super::weighted::WeightedRows;
+use crate::error::{Error, Result};
+
+/// Rows to learn from (n × d), borrowed without a copy, with optional weights.
+///
+/// # Examples
+/// ```
+/// use gmix_diffusion::Rows;
+///
+/// let rows = Rows::from(&[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]][..]);
+/// assert_eq!((rows.n_rows(), rows.dim()), (3, 2));
+/// let flat = Rows::from_row_slice(&[1.0, 2.0, 3.0, 4.0], 2)?.with_weights(&[1.0, 0.5])?;
+/// assert_eq!(flat.n_rows(), 2);
+/// # Ok::<(), gmix_diffusion::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a> {
+    values: Values<'a>,
+    weights: Option<&'a [f64]>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Values<'a> {
+    ColumnMajor(DMatrixView<'a, f64>),
+    RowMajor(&'a [f64], usize),
+}
+
+impl<'a> Rows<'a> {
+    /// Rows that follow each other in `data`, `dim` values each.
+    ///
+    /// # Errors
+    /// [`Error::NoColumns`] when `dim` is 0, [`Error::ShapeMismatch`] when `data` does not divide
+    /// into whole rows.
+    pub fn from_row_slice(data: &'a [f64], dim: usize) -> Result<Self> {
+        if dim == 0 {
+            return Err(Error::NoColumns);
+        }
+        if !data.len().is_multiple_of(dim) {
+            let expected = data.len().next_multiple_of(dim);
+            return Err(Error::ShapeMismatch { what: "values in whole rows", expected, found: data.len() });
+        }
+        Ok(Self { values: Values::RowMajor(data, dim), weights: None })
+    }
+
+    /// Gives row i the weight `weights[i]`: it counts as that many equal rows. So weights that sum to 1
+    /// say that there is no more than one row to learn from; let them sum to about n.
+    ///
+    /// # Errors
+    /// [`Error::ShapeMismatch`] unless there is one weight a row, [`Error::InvalidWeight`] unless all
+    /// are finite and not negative.
+    pub fn with_weights(self, weights: &'a [f64]) -> Result<Self> {
+        if weights.len() != self.n_rows() {
+            return Err(Error::ShapeMismatch {
+                what: "row weights",
+                expected: self.n_rows(),
+                found: weights.len(),
+            });
+        }
+        match weights.iter().position(|w| !(*w >= 0.0 && w.is_finite())) {
+            Some(row) => Err(Error::InvalidWeight { row, weight: weights[row] }),
+            None => Ok(Self { weights: Some(weights), ..self }),
+        }
+    }
+
+    /// Number of rows n.
+    pub fn n_rows(&self) -> usize {
+        match self.values {
+            Values::ColumnMajor(view) => view.nrows(),
+            Values::RowMajor(data, dim) => data.len().checked_div(dim).unwrap_or(0),
+        }
+    }
+
+    /// Number of columns d.
+    pub fn dim(&self) -> usize {
+        match self.values {
+            Values::ColumnMajor(view) => view.ncols(),
+            Values::RowMajor(_, dim) => dim,
+        }
+    }
+
+    /// The `count` rows from `start` on.
+    pub(crate) fn range(&self, start: usize, count: usize) -> Rows<'_> {
+        let values = match &self.values {
+            Values::ColumnMajor(view) => Values::ColumnMajor(view.rows(start, count)),
+            Values::RowMajor(data, dim) => Values::RowMajor(&data[start * dim..(start + count) * dim], *dim),
+        };
+        Rows { values, weights: self.weights.map(|weights| &weights[start..start + count]) }
+    }
+
+    /// Appends the rows to `values`, one after the other, and their weights to `weights`.
+    pub(crate) fn append_to(&self, values: &mut Vec<f64>, weights: &mut Vec<f64>) {
+        match self.values {
+            Values::ColumnMajor(view) => {
+                for i in 0..view.nrows() {
+                    values.extend((0..view.ncols()).map(|j| view[(i, j)]));
+                }
+            }
+            Values::RowMajor(data, _) => values.extend_from_slice(data),
+        }
+        match self.weights {
+            Some(own) => weights.extend_from_slice(own),
+            None => weights.resize(weights.len() + self.n_rows(), 1.0),
+        }
+    }
+
+    /// A copy of `count` rows from `start` on, and their weights.
+    pub(crate) fn block(&self, start: usize, count: usize) -> WeightedRows {
+        let rows = match self.values {
+            Values::ColumnMajor(view) => view.rows(start, count).into_owned(),
+            Values::RowMajor(data, dim) => {
+                DMatrix::from_row_slice(count, dim, &data[start * dim..(start + count) * dim])
+            }
+        };
+        let weights = match self.weights {
+            Some(weights) => weights[start..start + count].to_vec(),
+            None => vec![1.0; count],
+        };
+        WeightedRows { rows, weights }
+    }
+}
+
+impl<'a> From<&'a DMatrix<f64>> for Rows<'a> {
+    fn from(rows: &'a DMatrix<f64>) -> Self {
+        Self { values: Values::ColumnMajor(rows.as_view()), weights: None }
+    }
+}
+
+impl<'a> From<DMatrixView<'a, f64>> for Rows<'a> {
+    fn from(rows: DMatrixView<'a, f64>) -> Self {
+        Self { values: Values::ColumnMajor(rows), weights: None }
+    }
+}
+
+impl<'a, const D: usize> From<&'a [[f64; D]]> for Rows<'a> {
+    fn from(rows: &'a [[f64; D]]) -> Self {
+        Self { values: Values::RowMajor(rows.as_flattened(), D), weights: None }
+    }
+}

@@ -1,0 +1,20 @@
+//! Rows to learn from: as they come in, with weights, as a sample cut into folds, and their moments.
+
+mod borrowed;
+mod isotropic_rest;
+mod moments;
+mod sample;
+mod spatial_order;
+mod streams;
+mod weighted;
+
+pub use borrowed::Rows;
+pub use isotropic_rest::IsotropicRest;
+pub use sample::FoldedSample;
+
+pub(crate) use moments::Moments;
+#[cfg(feature = "serde")]
+pub(crate) use moments::{SUBSAMPLE, SampledRow};
+pub(crate) use spatial_order::spatial_order;
+pub(crate) use streams::{FOLDS, FoldRule, stream};
+pub(crate) use weighted::WeightedRows;

@@ -1,0 +1,121 @@
+use std::collections::HashMap;
+
+use nalgebra::{DMatrix, DVector};
+
+use super::isotropic_rest::IsotropicRest;
+use super::sample::FoldedSample;
+use super::streams::{FOLDS, FoldRule, hash};
+use super::weighted::WeightedRows;
+use crate::coordinates::Units;
+
+/// Rows kept in memory for finding warm starts, at most.
+pub(crate) const SUBSAMPLE: usize = 10_000;
+/// Purpose of the hash that draws the subsample.
+const SUBSAMPLE_STREAM: u64 = 1;
+
+/// Count, mean and scatter of rows, and a subsample of them, in the data's own units.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Moments {
+    /// Number of rows of positive weight.
+    pub(crate) rows: u64,
+    /// Σ w.
+    pub(crate) weight: f64,
+    /// Length d.
+    pub(crate) mean: DVector<f64>,
+    /// Σ w (x − mean)(x − mean)ᵀ, d × d.
+    pub(crate) scatter: DMatrix<f64>,
+    /// The rows of lowest hash, by rising hash: a uniform sample that does not depend on the order
+    /// in which chunks are merged.
+    pub(crate) sample: Vec<SampledRow>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SampledRow {
+    hash: u64,
+    pub(crate) index: u64,
+    pub(crate) weight: f64,
+    pub(crate) values: Vec<f64>,
+}
+
+impl SampledRow {
+    pub(crate) fn new(seed: u64, index: u64, weight: f64, values: Vec<f64>) -> Self {
+        Self { hash: hash(seed, SUBSAMPLE_STREAM, index), index, weight, values }
+    }
+
+    /// By rising hash.
+    pub(crate) fn sort(rows: &mut [Self]) {
+        rows.sort_by_key(|row| row.hash);
+    }
+}
+
+impl Moments {
+    /// Moments of the rows of one chunk, the first of which has index `first_row` in the data.
+    pub(crate) fn of_block(seed: u64, first_row: u64, block: &WeightedRows) -> Self {
+        let (n, dim) = block.rows.shape();
+        let weight: f64 = block.weights.iter().sum();
+        let weights = DVector::from_column_slice(&block.weights);
+        // Counted from the first row, so that equal values have exactly their own mean and no scatter.
+        let mean = DVector::from_iterator(
+            dim,
+            block.rows.column_iter().map(|column| {
+                let first = column[0];
+                let offsets = column.iter().zip(weights.iter()).map(|(x, w)| w * (x - first));
+                if weight > 0.0 { first + offsets.sum::<f64>() / weight } else { first }
+            }),
+        );
+        let centred = DMatrix::from_fn(n, dim, |i, j| block.rows[(i, j)] - mean[j]);
+        let weighted = DMatrix::from_fn(dim, n, |j, i| centred[(i, j)] * block.weights[i]);
+        let mut sample: Vec<SampledRow> = (0..n)
+            .filter(|&i| block.weights[i] > 0.0)
+            .map(|i| {
+                let values = block.rows.row(i).iter().copied().collect();
+                SampledRow::new(seed, first_row + i as u64, block.weights[i], values)
+            })
+            .collect();
+        SampledRow::sort(&mut sample);
+        Self { rows: sample.len() as u64, weight, mean, scatter: weighted * centred, sample }
+    }
+
+    /// Takes in the moments of other rows (Chan, Golub, LeVeque 1979), and keeps the subsample bounded.
+    pub(crate) fn add(&mut self, other: Self) {
+        let weight = self.weight + other.weight;
+        if weight > 0.0 {
+            let shift = &other.mean - &self.mean;
+            self.scatter += other.scatter;
+            self.scatter.ger(self.weight * (other.weight / weight), &shift, &shift, 1.0);
+            self.mean.axpy(other.weight / weight, &shift, 1.0);
+        }
+        self.weight = weight;
+        self.rows += other.rows;
+        self.sample.extend(other.sample);
+        SampledRow::sort(&mut self.sample);
+        self.sample.truncate(SUBSAMPLE);
+    }
+
+    /// The share of the subsample's rows that repeat another one.
+    pub(crate) fn repeated_share(&self) -> f64 {
+        let mut copies: HashMap<Vec<u64>, usize> = HashMap::new();
+        for row in &self.sample {
+            *copies.entry(row.values.iter().map(|value| value.to_bits()).collect()).or_default() += 1;
+        }
+        let repeated: usize = copies.values().filter(|&&count| count > 1).sum();
+        repeated as f64 / self.sample.len().max(1) as f64
+    }
+
+    /// The subsample in working units: rows in an order that is random, with their weights and folds.
+    pub(crate) fn subsample(&self, units: &Units, seed: u64, rule: FoldRule) -> FoldedSample {
+        let sample = &self.sample;
+        let raw = DMatrix::from_fn(sample.len(), self.mean.len(), |i, j| sample[i].values[j]);
+        let rows = units.noised_to_working(1.0, raw);
+        let pairs = sample.iter().zip(rows.row_iter());
+        let folds = pairs.map(|(row, values)| rule.fold(seed, row.index, values.iter().copied())).collect();
+        FoldedSample {
+            folds,
+            rows,
+            weights: sample.iter().map(|row| row.weight).collect(),
+            n_folds: FOLDS,
+            stands_for: self.rows,
+            rest: IsotropicRest::NONE,
+        }
+    }
+}

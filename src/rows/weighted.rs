@@ -1,0 +1,45 @@
+use nalgebra::DMatrix;
+
+use super::spatial_order::spatial_order;
+use crate::error::{Error, Result};
+
+/// Rows (n × d) with their weights.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct WeightedRows {
+    pub(crate) rows: DMatrix<f64>,
+    pub(crate) weights: Vec<f64>,
+}
+
+impl WeightedRows {
+    /// The rows `members` of `rows` (n × d) with `weights` (length n).
+    pub(crate) fn of(rows: &DMatrix<f64>, weights: &[f64], members: &[usize]) -> Self {
+        let weights = members.iter().map(|&i| weights[i]).collect();
+        Self { rows: rows.select_rows(members), weights }
+    }
+
+    /// The rows `members`.
+    pub(crate) fn select(&self, members: &[usize]) -> Self {
+        Self::of(&self.rows, &self.weights, members)
+    }
+
+    /// Every other row, and the rest.
+    pub(crate) fn halves(&self) -> [Self; 2] {
+        [0, 1].map(|first| self.select(&(first..self.weights.len()).step_by(2).collect::<Vec<_>>()))
+    }
+
+    /// The same rows, near ones beside each other.
+    pub(crate) fn in_spatial_order(&self) -> Self {
+        self.select(&spatial_order(&self.rows))
+    }
+
+    /// Are all values finite? `first_row` is the index of the first row in the data.
+    pub(crate) fn check_finite(&self, first_row: u64) -> Result<()> {
+        for (row, values) in self.rows.row_iter().enumerate() {
+            if let Some(column) = values.iter().position(|value| !value.is_finite()) {
+                let row = first_row as usize + row;
+                return Err(Error::NotFinite { row, column, value: values[column] });
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,182 @@
+//! More rows than the subsample holds: EM steps and the choice of the number of cells on all of them.
+
+use std::sync::Arc;
+
+use nalgebra::{DMatrix, DVector};
+
+use super::expectation_maximisation::CellSums;
+use crate::coordinates::Geometry;
+use crate::mixture::{CrossFit, CrossFittedMixture, TriedCells};
+use crate::passes::Task;
+
+/// EM steps on all rows before a group of candidates is judged.
+const STEPS: usize = 4;
+/// Candidates that are refined and judged together.
+const GROUP: usize = 3;
+/// Fewer cells are preferred within this many paired standard errors of the best likelihood.
+const TOLERANCE: f64 = 1.5;
+
+/// Candidates of rising size, refined on all rows a group at a time until a larger one does not pay.
+#[derive(Debug, Clone)]
+pub(crate) struct Refinement {
+    found: CrossFittedMixture,
+    /// The group under way, by rising number of cells.
+    group: Vec<CrossFit>,
+    /// Larger candidates not tried yet.
+    larger: Vec<CrossFit>,
+    steps: usize,
+    tried: Vec<TriedCells>,
+}
+
+/// Held-out log-likelihoods of a group of candidates, with what paired standard errors need.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Likelihoods {
+    /// Number of rows.
+    pub(crate) rows: f64,
+    /// Σ w.
+    pub(crate) weight: f64,
+    /// Σ w h, one a candidate.
+    pub(crate) sums: DVector<f64>,
+    /// Σ w² h hᵀ.
+    pub(crate) products: DMatrix<f64>,
+}
+
+impl Likelihoods {
+    pub(crate) fn zeros(candidates: usize) -> Self {
+        let (sums, products) = (DVector::zeros(candidates), DMatrix::zeros(candidates, candidates));
+        Self { rows: 0.0, weight: 0.0, sums, products }
+    }
+
+    /// Adds one row's log-densities under all candidates.
+    pub(crate) fn add_row(&mut self, weight: f64, log_densities: &DVector<f64>) {
+        self.rows += 1.0;
+        self.weight += weight;
+        self.sums.axpy(weight, log_densities, 1.0);
+        self.products.ger(weight * weight, log_densities, log_densities, 1.0);
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.rows += other.rows;
+        self.weight += other.weight;
+        self.sums += &other.sums;
+        self.products += &other.products;
+    }
+
+    /// By how much candidate `a` is ahead of `b`, and the standard error of that.
+    fn paired(&self, a: usize, b: usize) -> (f64, f64) {
+        let gain = self.sums[a] - self.sums[b];
+        let square = self.products[(a, a)] - 2.0 * self.products[(a, b)] + self.products[(b, b)];
+        (gain, (square - gain * gain / self.rows).max(0.0).sqrt())
+    }
+}
+
+/// What comes after a step.
+pub(crate) enum Next {
+    Pass(Refinement, Task),
+    Done(CrossFittedMixture),
+}
+
+impl Refinement {
+    pub(crate) fn new(mut found: CrossFittedMixture) -> Self {
+        let larger = std::mem::take(&mut found.larger);
+        let group = vec![CrossFit { folds: found.folds.clone() }];
+        let tried = found.tried.clone();
+        Self { found, group, larger, steps: 0, tried }.with_larger()
+    }
+
+    /// Fills the group up with the next larger candidates.
+    fn with_larger(mut self) -> Self {
+        let more = (GROUP - self.group.len()).min(self.larger.len());
+        self.group.extend(self.larger.drain(..more));
+        self.steps = 0;
+        self
+    }
+
+    pub(crate) fn next(self, geometry: &Geometry) -> Next {
+        let frame = Arc::new(geometry.into());
+        let task = if self.steps < STEPS {
+            Task::ExpectationMaximisation(frame, self.group.clone())
+        } else {
+            Task::Likelihoods(frame, self.group.clone())
+        };
+        Next::Pass(self, task)
+    }
+
+    /// The M-step of every fold of every candidate.
+    pub(crate) fn absorb_cells(mut self, sums: &[Vec<CellSums>], geometry: &Geometry) -> Next {
+        let rest = geometry.subsample.rest;
+        for (candidate, sums) in self.group.iter_mut().zip(sums) {
+            for (mixture, sums) in candidate.folds.iter_mut().zip(sums) {
+                *mixture = sums.maximise(rest, mixture);
+            }
+        }
+        self.steps += 1;
+        self.next(geometry)
+    }
+
+    /// The fewest cells within reach of the best; a larger group where the largest is the best.
+    pub(crate) fn absorb_likelihoods(mut self, judged: &Likelihoods, geometry: &Geometry) -> Next {
+        let candidates = 0..self.group.len();
+        let top = candidates.clone().max_by(|&a, &b| judged.sums[a].total_cmp(&judged.sums[b])).unwrap_or(0);
+        let is_within = |index: usize, reach: f64| {
+            let (loss, std_error) = judged.paired(top, index);
+            loss <= reach * std_error
+        };
+        let chosen = candidates.clone().find(|&index| is_within(index, TOLERANCE)).unwrap_or(top);
+        let grows = top + 1 == self.group.len() && !self.larger.is_empty();
+        for index in candidates {
+            self.tried.push(TriedCells {
+                cells: self.group[index].mean_cells(),
+                log_likelihood: judged.sums[index] / judged.weight,
+                std_error: judged.paired(top, index).1 / judged.weight,
+                chosen: index == chosen && !grows,
+            });
+        }
+        if grows {
+            self.group = vec![self.group.swap_remove(top)];
+            return self.with_larger().next(geometry);
+        }
+        for tried in &mut self.tried[..self.found.tried.len()] {
+            tried.chosen = false;
+        }
+        let average_within = self.found.average_within;
+        let also = (chosen + 1..self.group.len())
+            .filter(|&index| average_within.is_some_and(|reach| is_within(index, reach)))
+            .map(|index| self.group[index].clone())
+            .collect();
+        let folds = self.group.swap_remove(chosen).folds;
+        // Four fifths of many rows name the cells as well as all of them.
+        let all_rows = folds[0].clone();
+        let (tried, larger) = (self.tried, Vec::new());
+        Next::Done(CrossFittedMixture { folds, all_rows, also, average_within, tried, larger })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A paired difference is a sum of n independent terms: its variance is Σ d² − (Σ d)²/n.
+    #[test]
+    fn candidates_are_compared_row_by_row() {
+        let rows = [[-1.0, -1.5, -4.0], [-2.0, -1.0, 0.5], [-0.5, -2.5, -1.0], [-3.0, -3.5, -2.0]];
+        let weights = [1.0, 2.0, 0.5, 3.0];
+        let of = |members: &[usize]| {
+            let mut sums = Likelihoods::zeros(3);
+            for &i in members {
+                sums.add_row(weights[i], &DVector::from_row_slice(&rows[i]));
+            }
+            sums
+        };
+        let mut judged = of(&[0, 3]);
+        judged.add(&of(&[1, 2]));
+        for (a, b) in [(0, 1), (2, 0), (1, 2), (1, 1)] {
+            let terms: Vec<f64> = (0..4).map(|i| weights[i] * (rows[i][a] - rows[i][b])).collect();
+            let gain: f64 = terms.iter().sum();
+            let spread: f64 = terms.iter().map(|term| (term - gain / 4.0).powi(2)).sum();
+            let found = judged.paired(a, b);
+            assert!((found.0 - gain).abs() < 1e-12 && (found.1 - spread.sqrt()).abs() < 1e-7, "{found:?}");
+        }
+        assert_eq!(judged.weight, 6.5);
+    }
+}

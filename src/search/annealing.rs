@@ -1,0 +1,307 @@
+//! Warm starts by annealing: coarse to fine on the clean rows, deterministic, without restarts.
+
+use std::collections::BTreeMap;
+
+use nalgebra::{DMatrix, DVector, DVectorView, SymmetricEigen};
+
+use super::cell_moments::{CellMoments, covariance, weigh};
+use super::covariance::least_variance;
+use super::expectation_maximisation::{LOG_NEGLIGIBLE, for_each_block};
+use crate::cells::{Partition, VoronoiCells};
+use crate::error::{Error, Result};
+use crate::kernels::{FEW_AXES, Gaussian, Gaussians, responsibilities_above};
+use crate::mixture::MixtureParameters;
+use crate::rows::WeightedRows;
+
+/// By how much the bandwidth falls from state to state.
+const RATIO: f64 = 0.85;
+/// Rounds of EM steps, merging and splitting at one bandwidth, at most.
+const ROUNDS: usize = 3;
+/// EM steps a round.
+const STEPS: usize = 2;
+/// Centres closer than this many bandwidths are one.
+const MERGE: f64 = 0.3;
+/// A cell whose largest local variance exceeds τ² by this factor splits.
+const SPLIT: f64 = 1.05;
+/// Half the distance between the halves of a split cell, in bandwidths, at least.
+const SMALLEST_STEP: f64 = 0.35;
+
+/// A mixture Σ wⱼ N(cⱼ, τ² I) that follows a falling bandwidth τ.
+///
+/// At each τ a few EM steps at fixed variance τ²; centres that meet merge, light ones drop, and a cell
+/// that is wider than τ in some direction splits along it. τ is a temperature here, not the noise
+/// of a level: the rows are clean.
+#[derive(Debug, Clone)]
+pub(crate) struct Annealing<'a> {
+    data: &'a WeightedRows,
+    /// Σ w.
+    total: f64,
+    bandwidth: f64,
+    centres: DMatrix<f64>,
+    masses: DVector<f64>,
+    /// Weight below which a cell is too light to split.
+    light: f64,
+    /// The least bandwidth at which sums of squares tell rows apart.
+    narrowest: f64,
+    /// The last state with each number of cells.
+    states: BTreeMap<usize, MixtureParameters>,
+}
+
+impl<'a> Annealing<'a> {
+    /// Starts with one cell at the mean and the largest standard deviation of the rows (n × m) as τ, if not
+    /// that is too small to tell rows apart.
+    pub(crate) fn new(data: &'a WeightedRows) -> Result<Self> {
+        let (n, dim) = data.rows.shape();
+        if n == 0 {
+            return Err(Error::NoRows);
+        }
+        let mean_square = |column: DVectorView<'_, f64>| column.norm_squared() / column.len() as f64;
+        let narrowest = least_variance(data.rows.column_iter().map(mean_square)).sqrt();
+        let total: f64 = data.weights.iter().sum();
+        let mut start = Self {
+            data,
+            total,
+            bandwidth: 1.0,
+            centres: DMatrix::zeros(1, dim),
+            masses: DVector::from_element(1, 1.0),
+            light: (2 * dim).max(10) as f64 * total / n as f64,
+            narrowest,
+            states: BTreeMap::new(),
+        };
+        let covariances = start.expectation_maximisation_step(true)?;
+        let (variance, _) = widest_direction(&covariances[0]);
+        start.bandwidth = variance.max(0.0).sqrt().max(narrowest);
+        start.keep_state();
+        Ok(start)
+    }
+
+    /// The last state with `cells` cells, or with the nearest smaller number, after cooling until the
+    /// number is passed.
+    pub(crate) fn state_with(&mut self, cells: usize) -> Result<MixtureParameters> {
+        while self.masses.len() <= cells && !self.is_cold() {
+            self.cool()?;
+        }
+        let nearest = self.states.range(..=cells).next_back();
+        Ok(nearest.map_or_else(|| self.state(), |(_, state)| state.clone()))
+    }
+
+    /// Whether rows can hardly be told apart at this bandwidth. No larger share of the spread of all rows ends
+    /// the path: far clusters, or one far row, may be that much farther apart than anything else.
+    pub(crate) fn is_cold(&self) -> bool {
+        self.bandwidth <= self.narrowest
+    }
+
+    fn state(&self) -> MixtureParameters {
+        let dim = self.centres.ncols();
+        let covariance = DMatrix::from_diagonal_element(dim, dim, self.bandwidth * self.bandwidth);
+        MixtureParameters {
+            masses: self.masses.clone(),
+            means: self.centres.clone(),
+            covariances: vec![covariance; self.masses.len()],
+        }
+    }
+
+    fn keep_state(&mut self) {
+        self.states.insert(self.masses.len(), self.state());
+    }
+
+    pub(crate) fn bandwidth(&self) -> f64 {
+        self.bandwidth
+    }
+
+    /// The cells of the present state.
+    pub(crate) fn cells(&self) -> Result<VoronoiCells> {
+        VoronoiCells::soft(self.centres.clone(), self.masses.clone())
+    }
+
+    /// Lowers the bandwidth by one step and lets the cells follow.
+    pub(crate) fn cool(&mut self) -> Result<()> {
+        self.bandwidth *= RATIO;
+        for round in 0..ROUNDS {
+            for _ in 1..STEPS {
+                self.expectation_maximisation_step(false)?;
+            }
+            let covariances = self.expectation_maximisation_step(true)?;
+            let kept = self.merge_and_drop();
+            self.keep_state();
+            if round + 1 == ROUNDS || !self.split(&covariances, &kept) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Centres and masses after one EM step at fixed variance; and the cells' covariances, where wanted.
+    fn expectation_maximisation_step(&mut self, wants_covariances: bool) -> Result<Vec<DMatrix<f64>>> {
+        let moments = self.moments(wants_covariances)?;
+        let dim = self.centres.ncols();
+        for cell in 0..self.masses.len() {
+            let weight = moments[(cell, 0)];
+            // A cell that lost all its rows stays where it is until it is dropped.
+            if weight > 0.0 {
+                self.centres.set_row(cell, &(moments.row(cell).columns(1, dim) / weight));
+            }
+            self.masses[cell] = (weight / self.total).max(f64::MIN_POSITIVE);
+        }
+        let cells = if wants_covariances { self.masses.len() } else { 0 };
+        Ok((0..cells).map(|cell| covariance(moments.as_view(), cell, dim)).collect())
+    }
+
+    /// Σ w r (1, x) of every cell, or Σ w r (1, x, xxᵀ): k × q.
+    fn moments(&self, second: bool) -> Result<DMatrix<f64>> {
+        let data = self.data;
+        if self.centres.ncols() <= FEW_AXES
+            && let Some((moments, _)) =
+                self.gaussians().sums(data.rows.as_view(), &data.weights, LOG_NEGLIGIBLE, second)
+        {
+            return Ok(moments);
+        }
+        let cells = self.cells()?;
+        let mut moments = CellMoments::new(self.masses.len(), self.centres.ncols(), second);
+        let mut failed = Ok(());
+        for_each_block(data, |rows, weights| {
+            let mut r = DMatrix::zeros(rows.nrows(), self.masses.len());
+            if let Err(error) = cells.log_weights_into(self.bandwidth, rows, r.as_view_mut()) {
+                failed = Err(error);
+                return;
+            }
+            responsibilities_above(&mut r, LOG_NEGLIGIBLE);
+            weigh(&mut r, weights);
+            moments.add(rows, &r);
+        });
+        failed?;
+        Ok(moments.into_sums())
+    }
+
+    fn gaussians(&self) -> Gaussians {
+        let centres = self.centres.row_iter().map(|centre| centre.iter().copied().collect());
+        let gaussian =
+            |(centre, mass): (Vec<f64>, &f64)| Gaussian::isotropic(mass.ln(), centre, self.bandwidth);
+        Gaussians::new(self.centres.ncols(), centres.zip(&self.masses).map(gaussian).collect())
+    }
+
+    /// Merges cells that met, drops light ones, and returns the indices of those kept.
+    fn merge_and_drop(&mut self) -> Vec<usize> {
+        let cells = self.masses.len();
+        let mut by_mass: Vec<usize> = (0..cells).collect();
+        by_mass.sort_by(|&a, &b| self.masses[b].total_cmp(&self.masses[a]));
+        let mut kept: Vec<usize> = Vec::new();
+        for &cell in &by_mass {
+            let near = kept.iter().copied().find(|&other| {
+                (self.centres.row(cell) - self.centres.row(other)).norm() < MERGE * self.bandwidth
+            });
+            match near {
+                Some(other) => {
+                    let mass = self.masses[other] + self.masses[cell];
+                    let centre = (self.centres.row(other) * self.masses[other]
+                        + self.centres.row(cell) * self.masses[cell])
+                        / mass;
+                    self.centres.set_row(other, &centre);
+                    self.masses[other] = mass;
+                }
+                None if kept.is_empty() || self.masses[cell] * self.total > 0.5 * self.light => {
+                    kept.push(cell);
+                }
+                None => {}
+            }
+        }
+        kept.sort_unstable();
+        self.centres = self.centres.select_rows(&kept);
+        self.masses = self.masses.select_rows(&kept);
+        self.masses /= self.masses.sum();
+        kept
+    }
+
+    /// Splits the widest cells, a quarter of all at most; whether any was wide enough. The covariances are
+    /// those of the cells before some were dropped and others `kept`.
+    fn split(&mut self, covariances: &[DMatrix<f64>], kept: &[usize]) -> bool {
+        let variance = self.bandwidth * self.bandwidth;
+        let mut wide: Vec<(usize, f64, DVector<f64>)> = kept
+            .iter()
+            .enumerate()
+            .filter(|(cell, _)| self.masses[*cell] * self.total > 2.0 * self.light)
+            .map(|(cell, &before)| {
+                let (largest, direction) = widest_direction(&covariances[before]);
+                (cell, largest, direction)
+            })
+            .filter(|(_, largest, _)| *largest > SPLIT * variance)
+            .collect();
+        wide.sort_by(|a, b| b.1.total_cmp(&a.1));
+        wide.truncate((self.masses.len() / 4).max(1));
+        for (cell, largest, direction) in &wide {
+            let step = (largest - variance).sqrt().max(SMALLEST_STEP * self.bandwidth);
+            let offset = direction.transpose() * step;
+            let (centre, mass) = (self.centres.row(*cell).into_owned(), self.masses[*cell] / 2.0);
+            let last = self.masses.len();
+            self.centres.set_row(*cell, &(&centre + &offset));
+            self.masses[*cell] = mass;
+            self.centres = self.centres.clone().insert_row(last, 0.0);
+            self.centres.set_row(last, &(centre - offset));
+            self.masses = self.masses.clone().insert_row(last, mass);
+        }
+        !wide.is_empty()
+    }
+}
+
+/// Largest eigenvalue of a covariance, and its eigenvector.
+fn widest_direction(covariance: &DMatrix<f64>) -> (f64, DVector<f64>) {
+    let eigen = SymmetricEigen::new(covariance.clone());
+    let largest = eigen.eigenvalues.imax();
+    (eigen.eigenvalues[largest], eigen.eigenvectors.column(largest).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at<'a>(data: &'a WeightedRows, centres: &[f64], masses: &[f64], bandwidth: f64) -> Annealing<'a> {
+        let mut annealing = Annealing::new(data).unwrap();
+        annealing.centres = DMatrix::from_column_slice(centres.len(), 1, centres);
+        annealing.masses = DVector::from_row_slice(masses);
+        annealing.bandwidth = bandwidth;
+        annealing
+    }
+
+    fn hundred_rows() -> WeightedRows {
+        WeightedRows { rows: DMatrix::from_fn(100, 1, |i, _| i as f64), weights: vec![2.0; 100] }
+    }
+
+    #[test]
+    fn cells_that_meet_merge_at_their_centre_of_mass_and_light_ones_drop() {
+        let data = hundred_rows();
+        // Of 100 rows a cell with fewer than five is light.
+        let mut annealing = at(&data, &[10.0, 50.0, 12.0, 80.0, 90.0], &[0.3, 0.36, 0.2, 0.06, 0.04], 8.0);
+        assert_eq!(annealing.merge_and_drop(), [0, 1, 3]);
+        let masses = annealing.masses.as_slice();
+        let expected = [0.5, 0.36, 0.06].map(|mass| mass / 0.92);
+        assert!(masses.iter().zip(expected).all(|(a, b): (&f64, f64)| (a - b).abs() < 1e-12), "{masses:?}");
+        let centres = annealing.centres.as_slice();
+        assert!((centres[0] - 10.8).abs() < 1e-12 && centres[1..] == [50.0, 80.0], "{centres:?}");
+    }
+
+    #[test]
+    fn wide_cells_split_along_their_widest_direction() {
+        let data = hundred_rows();
+        let variances = [25.0, 16.5].map(|variance| DMatrix::from_element(1, 1, variance));
+        // Bandwidth 4: the first cell is wider by 25 > 1.05 · 16, by √(25 − 16) = 3 to both sides.
+        let mut annealing = at(&data, &[20.0, 70.0], &[0.6, 0.4], 4.0);
+        assert!(annealing.split(&variances, &[0, 1]));
+        let mut centres: Vec<f64> = annealing.centres.iter().copied().collect();
+        centres.sort_by(f64::total_cmp);
+        assert!(centres.iter().zip([17.0, 23.0, 70.0]).all(|(a, b)| (a - b).abs() < 1e-12), "{centres:?}");
+        let mut masses: Vec<f64> = annealing.masses.iter().copied().collect();
+        masses.sort_by(f64::total_cmp);
+        assert_eq!(masses, [0.3, 0.3, 0.4]);
+        // A cell of fewer rows than two light ones, twenty, stays whole.
+        assert!(!at(&data, &[20.0, 70.0], &[0.19, 0.81], 4.0).split(&variances, &[0, 1]));
+        assert!(at(&data, &[20.0, 70.0], &[0.21, 0.79], 4.0).split(&variances, &[0, 1]));
+        // A step is a third of a bandwidth at least, and a quarter of the cells split at most.
+        let variances = vec![DMatrix::from_element(1, 1, 17.0); 8];
+        let eight: Vec<f64> = (0..8).map(|i| 12.0 * i as f64).collect();
+        let mut annealing = at(&data, &eight, &[0.2; 8], 4.0);
+        annealing.masses.fill(0.25);
+        assert!(annealing.split(&variances, &[0, 1, 2, 3, 4, 5, 6, 7]));
+        assert_eq!(annealing.masses.len(), 10);
+        assert!((annealing.centres[8] - annealing.centres[0]).abs() > 2.0 * 0.35 * 4.0 - 1e-12);
+    }
+}

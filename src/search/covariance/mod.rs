@@ -1,0 +1,278 @@
+//! The covariance part of an EM step: cells' covariances as free as the rows prove them to be.
+//!
+//! One rule from "all equal and spherical" to "free": eigenvalues that sampling noise explains are
+//! pooled, first within a cell (a flat bottom of its spectrum), then across cells (equal spectra);
+//! only when cells have few rows is the whole matrix shrunk to the common one first.
+
+#[cfg(test)]
+mod tests;
+
+use nalgebra::{Cholesky, DMatrix, DVector, SymmetricEigen};
+
+use crate::rows::IsotropicRest;
+
+/// Standard deviations of a χ² statistic that count as chance.
+const CHANCE: f64 = 2.0;
+/// With fewer rows a cell than this many times the parameters of a covariance, twice, cells lean on
+/// the common covariance first.
+const FEW_ROWS: f64 = 2.5;
+/// Eigenvalues below this share of the largest count as this share: degenerate directions.
+const SMALLEST_SHARE: f64 = 1e-12;
+/// Strengths of the prior of covariances that are tried, and the step between them.
+const STRENGTHS: i32 = 13;
+const STRENGTH_STEP: f64 = 2.0;
+
+/// Sample covariances of the cells with what the rows know of each.
+pub(crate) struct CellScatter<'a> {
+    /// k matrices m × m.
+    pub(crate) covariances: Vec<DMatrix<f64>>,
+    /// Σ w r, the weight of each cell.
+    pub(crate) weights: &'a DVector<f64>,
+    /// Σ w r², the rows' information about each cell.
+    pub(crate) information: &'a DVector<f64>,
+}
+
+/// Mean and two standard deviations of a χ² with `freedom` degrees of freedom.
+fn chance(freedom: f64) -> f64 {
+    freedom + CHANCE * (2.0 * freedom).sqrt()
+}
+
+/// The least variance of a cell in any direction, for rows with these mean squares along the axes: below
+/// it, sums of squares cannot tell it from 0.
+pub(super) fn least_variance(mean_squares: impl Iterator<Item = f64>) -> f64 {
+    let largest = mean_squares.fold(0.0, f64::max);
+    SMALLEST_SHARE * if largest > 0.0 { largest } else { 1.0 }
+}
+
+/// The cells' covariances, shrunk as far as sampling noise explains their differences; no eigenvalue is
+/// below `least_variance`.
+pub(crate) fn shrink_covariances(
+    scatter: CellScatter<'_>,
+    rest: IsotropicRest,
+    least_variance: f64,
+) -> Vec<DMatrix<f64>> {
+    let CellScatter { mut covariances, weights, information } = scatter;
+    let (cells, dim) = (covariances.len(), covariances[0].nrows());
+    let parameters = (dim * (dim + 1)) as f64;
+    if cells > 1 && information.mean() < FEW_ROWS * parameters {
+        shrink_to_common(&mut covariances, weights, information);
+    }
+    let floor = rest.floor().max(least_variance);
+    let mut spectra = Spectra::new(covariances, floor);
+    let bottom = spectra.pool_bottoms(weights, information, rest);
+    if cells > 1 {
+        spectra.pool_across_cells(weights, information, bottom);
+    }
+    spectra.into_covariances(floor)
+}
+
+/// Eigenvalues (k rows, rising) and eigenvectors of the cells' covariances.
+struct Spectra {
+    values: DMatrix<f64>,
+    axes: Vec<DMatrix<f64>>,
+}
+
+/// The lowest `size` eigenvalues of every cell are equal within the cell.
+#[derive(Clone, Copy)]
+struct FlatBottom {
+    size: usize,
+}
+
+impl Spectra {
+    fn new(covariances: Vec<DMatrix<f64>>, floor: f64) -> Self {
+        let (cells, dim) = (covariances.len(), covariances[0].nrows());
+        let mut values = DMatrix::zeros(cells, dim);
+        let mut axes = Vec::with_capacity(cells);
+        for (cell, covariance) in covariances.into_iter().enumerate() {
+            let eigen = SymmetricEigen::new(covariance);
+            let mut order: Vec<usize> = (0..dim).collect();
+            order.sort_by(|&a, &b| eigen.eigenvalues[a].total_cmp(&eigen.eigenvalues[b]));
+            let smallest = floor.max(SMALLEST_SHARE * eigen.eigenvalues.max());
+            for (position, &axis) in order.iter().enumerate() {
+                values[(cell, position)] = eigen.eigenvalues[axis].max(smallest);
+            }
+            axes.push(eigen.eigenvectors.select_columns(&order));
+        }
+        Self { values, axes }
+    }
+
+    /// Pools the largest set of lowest eigenvalues that a likelihood-ratio test of sphericity accepts
+    /// in all cells together; ties it to the isotropic rest where that is consistent.
+    fn pool_bottoms(
+        &mut self,
+        weights: &DVector<f64>,
+        information: &DVector<f64>,
+        rest: IsotropicRest,
+    ) -> FlatBottom {
+        let (cells, dim) = self.values.shape();
+        let logs = self.values.map(f64::ln);
+        let rest_log = rest.variance.ln();
+        for size in (1..=dim).rev() {
+            let (k, q) = (cells as f64, size as f64);
+            let within = (q - 1.0) * (q + 2.0) / 2.0;
+            if rest.count > 0.0 {
+                let mut statistic = 0.0;
+                for cell in 0..cells {
+                    let bottom = logs.row(cell).columns(0, size).into_owned();
+                    let common = if rest.count.is_infinite() {
+                        rest_log
+                    } else {
+                        (bottom.sum() + rest.count * rest_log) / (q + rest.count)
+                    };
+                    let own =
+                        if rest.count.is_infinite() { 0.0 } else { rest.count * (rest_log - common).powi(2) };
+                    let spread: f64 = bottom.iter().map(|l| (l - common).powi(2)).sum();
+                    statistic += information[cell] / 2.0 * (spread + own);
+                }
+                if statistic <= chance(k * (within + 1.0)) {
+                    self.set_bottoms(size, |_| None, Some(self.tied_variance(size, weights, rest)));
+                    return FlatBottom { size };
+                }
+            }
+            let mut statistic = 0.0;
+            for cell in 0..cells {
+                let bottom = logs.row(cell).columns(0, size).into_owned();
+                let mean = bottom.mean();
+                statistic += information[cell] / 2.0 * bottom.iter().map(|l| (l - mean).powi(2)).sum::<f64>();
+            }
+            if size == 1 || statistic <= chance(k * within) {
+                let means: Vec<f64> =
+                    (0..cells).map(|c| self.values.row(c).columns(0, size).mean()).collect();
+                self.set_bottoms(size, |cell| Some(means[cell]), None);
+                return FlatBottom { size };
+            }
+        }
+        FlatBottom { size: 1 }
+    }
+
+    /// The variance of bottoms that belong to the isotropic rest.
+    fn tied_variance(&self, size: usize, weights: &DVector<f64>, rest: IsotropicRest) -> f64 {
+        if rest.count.is_infinite() {
+            return rest.variance;
+        }
+        let total = weights.sum();
+        let mean: f64 = (0..self.values.nrows())
+            .map(|cell| weights[cell] / total * self.values.row(cell).columns(0, size).mean())
+            .sum();
+        let q = size as f64;
+        (q * mean + rest.count * rest.variance) / (q + rest.count)
+    }
+
+    fn set_bottoms(&mut self, size: usize, own: impl Fn(usize) -> Option<f64>, tied: Option<f64>) {
+        for cell in 0..self.values.nrows() {
+            if let Some(value) = tied.or_else(|| own(cell)) {
+                self.values.row_mut(cell).columns_mut(0, size).fill(value);
+            }
+        }
+    }
+
+    /// Pools the spectra of all cells, orientations left free: log-eigenvalues shrink to those of the
+    /// mean eigenvalue by an empirical Bayes factor, fully where their spread is chance.
+    fn pool_across_cells(&mut self, weights: &DVector<f64>, information: &DVector<f64>, bottom: FlatBottom) {
+        let (cells, dim) = self.values.shape();
+        let shares = weights / weights.sum();
+        let groups: Vec<(usize, f64)> = std::iter::once((bottom.size - 1, bottom.size as f64))
+            .chain((bottom.size..dim).map(|axis| (axis, 1.0)))
+            .collect();
+        let (mut statistic, mut total) = (0.0, 0.0);
+        for &(axis, multiplicity) in &groups {
+            let logs = self.values.column(axis).map(f64::ln);
+            let mean = logs.dot(&shares);
+            for cell in 0..cells {
+                let precision = information[cell] * multiplicity / 2.0;
+                statistic += precision * (logs[cell] - mean).powi(2);
+                total += precision;
+            }
+        }
+        let k = cells as f64;
+        let excess = (statistic - chance((k - 1.0) * groups.len() as f64)).max(0.0);
+        let variance = excess / total * k / (k - 1.0);
+        for &(axis, multiplicity) in &groups {
+            let common = self.values.column(axis).dot(&shares).ln();
+            for cell in 0..cells {
+                let noise = 2.0 / (information[cell] * multiplicity);
+                let keep = variance / (variance + noise);
+                let log = keep * self.values[(cell, axis)].ln() + (1.0 - keep) * common;
+                self.values[(cell, axis)] = log.exp();
+            }
+        }
+        for cell in 0..cells {
+            let value = self.values[(cell, bottom.size - 1)];
+            self.values.row_mut(cell).columns_mut(0, bottom.size).fill(value);
+        }
+    }
+
+    fn into_covariances(self, floor: f64) -> Vec<DMatrix<f64>> {
+        let rebuild = |(cell, axes): (usize, &DMatrix<f64>)| {
+            let mut scaled = axes.clone();
+            for (axis, mut column) in scaled.column_iter_mut().enumerate() {
+                column *= self.values[(cell, axis)].max(floor);
+            }
+            let covariance = scaled * axes.transpose();
+            (&covariance + covariance.transpose()) * 0.5
+        };
+        self.axes.iter().enumerate().map(rebuild).collect()
+    }
+}
+
+/// Shrinks every covariance to the mean one, as an inverse-Wishart prior of the strength with the
+/// largest marginal likelihood would; not at all where that is the weakest strength tried.
+fn shrink_to_common(covariances: &mut [DMatrix<f64>], weights: &DVector<f64>, information: &DVector<f64>) {
+    let dim = covariances[0].nrows();
+    let total = weights.sum();
+    let mut common = DMatrix::zeros(dim, dim);
+    for (covariance, weight) in covariances.iter().zip(weights.iter()) {
+        common += covariance * (weight / total);
+    }
+    let Some(common_log) = log_determinant(common.clone()) else { return };
+    let d = dim as f64;
+    let mut likelihoods: Vec<f64> = Vec::new();
+    for exponent in 0..STRENGTHS {
+        let strength = (d + 2.0) * STRENGTH_STEP.powi(exponent);
+        let likelihood: Option<f64> = covariances
+            .iter()
+            .zip(information.iter())
+            .map(|(covariance, &n)| {
+                let posterior = log_determinant(&common * strength + covariance * n)?;
+                let gammas = log_multivariate_gamma((strength + n) / 2.0, dim)
+                    - log_multivariate_gamma(strength / 2.0, dim);
+                Some(
+                    0.5 * strength * (d * strength.ln() + common_log) - 0.5 * (strength + n) * posterior
+                        + gammas,
+                )
+            })
+            .sum();
+        let Some(likelihood) = likelihood else { break };
+        let falls = likelihoods.last().is_some_and(|&before| likelihood <= before);
+        likelihoods.push(likelihood);
+        if falls {
+            break;
+        }
+    }
+    let strength = match likelihoods[..] {
+        // Between the strengths tried the logarithm of the likelihood is a parabola.
+        [.., before, largest, after] if after <= largest => {
+            let step = 0.5 * (before - after) / (before - 2.0 * largest + after);
+            (d + 2.0) * STRENGTH_STEP.powf(likelihoods.len() as f64 - 2.0 + step)
+        }
+        [_, .., largest_of_all] if largest_of_all > likelihoods[0] => {
+            (d + 2.0) * STRENGTH_STEP.powi(likelihoods.len() as i32 - 1)
+        }
+        _ => return,
+    };
+    for (covariance, &n) in covariances.iter_mut().zip(information.iter()) {
+        let keep = n / (n + strength);
+        *covariance = &*covariance * keep + &common * (1.0 - keep);
+    }
+}
+
+/// From the Cholesky factor; `None` where the matrix is not positive definite.
+fn log_determinant(matrix: DMatrix<f64>) -> Option<f64> {
+    let factor = Cholesky::new(matrix)?;
+    Some(2.0 * factor.l_dirty().diagonal().iter().map(|v| v.ln()).sum::<f64>())
+}
+
+/// log Γ_d(a) up to the constant d(d−1)/4·log π, which cancels in the differences taken here.
+fn log_multivariate_gamma(a: f64, dim: usize) -> f64 {
+    (0..dim).map(|j| libm::lgamma(a - j as f64 / 2.0)).sum()
+}

@@ -1,0 +1,197 @@
+use nalgebra::{Cholesky, DMatrix, DMatrixView, DVector};
+
+use super::cell_moments::{CellMoments, covariance, pairs, weigh};
+use super::covariance::{CellScatter, least_variance, shrink_covariances};
+use crate::kernels::{Gaussian, Gaussians, responsibilities_above};
+use crate::linalg::dot;
+use crate::mixture::MixtureParameters;
+use crate::rows::{IsotropicRest, WeightedRows};
+
+/// Responsibilities below 10⁻⁷ move no sum that matters while cells are sought, and cost most of the time.
+pub(crate) const LOG_NEGLIGIBLE: f64 = -16.0;
+/// Rows evaluated together.
+const BLOCK: usize = 256;
+
+/// One EM step, its M-step for the covariances being [`shrink_covariances`]. Cells that lost all their rows are dropped, if any cell has rows.
+pub(crate) fn expectation_maximisation_step(
+    data: &WeightedRows,
+    mixture: &MixtureParameters,
+    rest: IsotropicRest,
+) -> MixtureParameters {
+    let sums = CellSums::of(data, mixture);
+    sums.maximise(rest, mixture)
+}
+
+/// Log-density of `mixture` at every row, as far as it may count when mixtures are judged by rows that they
+/// have not seen.
+pub(crate) fn judging_log_density(data: &WeightedRows, mixture: &MixtureParameters) -> Vec<f64> {
+    let floor = least_judging(mixture.means.ncols());
+    mixture_log_density(data, mixture).into_iter().map(|density| density.max(floor)).collect()
+}
+
+/// The least log-density in `dim` working coordinates that counts when a mixture is judged by rows it has
+/// not seen: far under that of any row of a law that has been learned, it says no more than that the row is
+/// a stranger. Without it one outlier would outweigh all other rows.
+pub(crate) fn least_judging(dim: usize) -> f64 {
+    -500.0 - 20.0 * dim as f64
+}
+
+/// Log-density of `mixture` at every row, natural logarithm.
+pub(crate) fn mixture_log_density(data: &WeightedRows, mixture: &MixtureParameters) -> Vec<f64> {
+    let gaussians = whitened(mixture);
+    if let Some(densities) = gaussians.log_density_above(data.rows.as_view(), LOG_NEGLIGIBLE) {
+        return densities;
+    }
+    let mut densities = Vec::with_capacity(data.weights.len());
+    for_each_block(data, |rows, _| {
+        let mut log_joint = DMatrix::zeros(rows.nrows(), mixture.masses.len());
+        gaussians.log_joint_into(rows, log_joint.as_view_mut());
+        densities.extend(responsibilities_above(&mut log_joint, LOG_NEGLIGIBLE));
+    });
+    densities
+}
+
+/// log wⱼ N(x; mⱼ, Sⱼ) at every row: n × k.
+pub(crate) fn log_joint_densities(data: &WeightedRows, mixture: &MixtureParameters) -> DMatrix<f64> {
+    let mut log_joint = DMatrix::zeros(data.rows.nrows(), mixture.masses.len());
+    whitened(mixture).log_joint_into(data.rows.as_view(), log_joint.as_view_mut());
+    log_joint
+}
+
+/// Additive statistics of an EM step: Σ w r φ with φ = (1, x, xxᵀ), and Σ w r².
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct CellSums {
+    /// k × q.
+    pub(crate) moments: DMatrix<f64>,
+    /// Length k.
+    pub(crate) information: DVector<f64>,
+    pub(crate) dim: usize,
+}
+
+impl CellSums {
+    /// Cells and dimensions.
+    pub(crate) fn shape(&self) -> (usize, usize) {
+        (self.moments.nrows(), self.dim)
+    }
+
+    /// The [`shape`](Self::shape) of the sums for `mixture`.
+    pub(crate) fn shape_for(mixture: &MixtureParameters) -> (usize, usize) {
+        mixture.means.shape()
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.moments += &other.moments;
+        self.information += &other.information;
+    }
+
+    pub(crate) fn of(data: &WeightedRows, mixture: &MixtureParameters) -> Self {
+        let (cells, dim) = mixture.means.shape();
+        let gaussians = whitened(mixture);
+        if let Some((moments, information)) =
+            gaussians.sums(data.rows.as_view(), &data.weights, LOG_NEGLIGIBLE, true)
+        {
+            return Self { moments, information, dim };
+        }
+        let mut moments = CellMoments::new(cells, dim, true);
+        let mut information = DVector::zeros(cells);
+        for_each_block(data, |rows, weights| {
+            let mut r = DMatrix::zeros(rows.nrows(), cells);
+            gaussians.log_joint_into(rows, r.as_view_mut());
+            responsibilities_above(&mut r, LOG_NEGLIGIBLE);
+            let mut weighted = r.clone();
+            weigh(&mut weighted, weights);
+            let columns = r.as_slice().chunks_exact(weights.len());
+            let weighted_columns = weighted.as_slice().chunks_exact(weights.len());
+            for ((own, r), weighted) in information.iter_mut().zip(columns).zip(weighted_columns) {
+                *own += dot(r, weighted);
+            }
+            moments.add(rows, &weighted);
+        });
+        Self { moments: moments.into_sums(), information, dim }
+    }
+
+    /// The M-step; `before` again where overflow has left no cell any weight.
+    pub(crate) fn maximise(&self, rest: IsotropicRest, before: &MixtureParameters) -> MixtureParameters {
+        let dim = self.dim;
+        let total = self.moments.column(0).sum();
+        let alive: Vec<usize> =
+            (0..self.moments.nrows()).filter(|&j| self.moments[(j, 0)] > 1e-9 * total).collect();
+        if alive.is_empty() {
+            return before.clone();
+        }
+        let weights = DVector::from_iterator(alive.len(), alive.iter().map(|&j| self.moments[(j, 0)]));
+        let information = DVector::from_iterator(alive.len(), alive.iter().map(|&j| self.information[j]));
+        let means =
+            DMatrix::from_fn(alive.len(), dim, |i, axis| self.moments[(alive[i], 1 + axis)] / weights[i]);
+        let covariances = alive.iter().map(|&j| covariance(self.moments.as_view(), j, dim)).collect();
+        let scatter = CellScatter { covariances, weights: &weights, information: &information };
+        let covariances = shrink_covariances(scatter, rest, least_variance(self.mean_squares()));
+        MixtureParameters { masses: &weights / total, means, covariances }
+    }
+
+    /// E x² along every axis.
+    fn mean_squares(&self) -> impl Iterator<Item = f64> {
+        let total = self.moments.column(0).sum();
+        let squares = pairs(self.dim).enumerate().filter(|(_, (a, b))| a == b);
+        squares.map(move |(feature, _)| self.moments.column(1 + self.dim + feature).sum() / total)
+    }
+}
+
+/// The cells, whitened by the Cholesky factors of their covariances.
+fn whitened(mixture: &MixtureParameters) -> Gaussians {
+    let (cells, dim) = mixture.means.shape();
+    let gaussian = |cell: usize| {
+        let mean = mixture.means.row(cell).iter().copied().collect();
+        match Cholesky::new(mixture.covariances[cell].clone()) {
+            Some(factor) => Gaussian::factored(mixture.masses[cell].ln(), mean, factor.l_dirty()),
+            // The M-step keeps every eigenvalue positive; a factor can only fail on overflow.
+            None => Gaussian::factored(f64::NEG_INFINITY, mean, &DMatrix::identity(dim, dim)),
+        }
+    };
+    Gaussians::new(dim, (0..cells).map(gaussian).collect())
+}
+
+/// Calls `visit` with the rows and the weights of every block.
+pub(crate) fn for_each_block(data: &WeightedRows, mut visit: impl FnMut(DMatrixView<'_, f64>, &[f64])) {
+    for start in (0..data.rows.nrows()).step_by(BLOCK) {
+        let size = BLOCK.min(data.rows.nrows() - start);
+        visit(data.rows.rows(start, size), &data.weights[start..start + size]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two cells, three rows with weights: Σ w r, Σ w r x, Σ w r xxᵀ and Σ w r² by hand; and the M-step keeps
+    /// masses, means and, with so many rows, covariances.
+    #[test]
+    fn the_sums_of_a_step_are_those_by_hand() {
+        let mixture = MixtureParameters {
+            masses: DVector::from_vec(vec![0.3, 0.7]),
+            means: DMatrix::from_row_slice(2, 1, &[0.0, 2.0]),
+            covariances: vec![DMatrix::from_element(1, 1, 1.0), DMatrix::from_element(1, 1, 4.0)],
+        };
+        let (x, w) = ([0.5, -1.0, 3.0], [1.0, 2.0, 0.5]);
+        let data = WeightedRows { rows: DMatrix::from_column_slice(3, 1, &x), weights: w.to_vec() };
+        let sums = CellSums::of(&data, &mixture);
+        let joint = |x: f64| [0.3 * (-0.5 * x * x).exp(), 0.35 * (-0.125 * (x - 2.0) * (x - 2.0)).exp()];
+        for cell in 0..2 {
+            let share = |i: usize| joint(x[i])[cell] / (joint(x[i])[0] + joint(x[i])[1]);
+            let sum = |term: &dyn Fn(usize) -> f64| (0..3).map(|i| w[i] * term(i)).sum::<f64>();
+            let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} {b}");
+            close(sums.information[cell], sum(&|i| share(i) * share(i)));
+            close(sums.moments[(cell, 0)], sum(&share));
+            close(sums.moments[(cell, 1)], sum(&|i| share(i) * x[i]));
+            close(sums.moments[(cell, 2)], sum(&|i| share(i) * x[i] * x[i]));
+            let next = sums.maximise(IsotropicRest::NONE, &mixture);
+            close(next.masses[cell], sum(&share) / 3.5);
+            close(next.means[cell], sum(&|i| share(i) * x[i]) / sum(&share));
+        }
+        let density = mixture_log_density(&data, &mixture);
+        for i in 0..3 {
+            let expected = (joint(x[i])[0] + joint(x[i])[1]).ln() - 0.5 * std::f64::consts::TAU.ln();
+            assert!((density[i] - expected).abs() < 1e-12);
+        }
+    }
+}

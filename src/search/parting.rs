@@ -1,0 +1,107 @@
+//! More cells from fewer: heavy cells in parts of their own.
+
+use nalgebra::{DMatrix, DVector};
+
+use super::annealing::Annealing;
+use super::expectation_maximisation::{LOG_NEGLIGIBLE, log_joint_densities};
+use crate::error::Result;
+use crate::kernels::responsibilities_above;
+use crate::mixture::MixtureParameters;
+use crate::rows::WeightedRows;
+
+/// A cell of a smaller share of the rows stays whole: what is wrong with it matters as little.
+const HEAVY: f64 = 0.1;
+/// Parts of a cell at most.
+const PARTS: usize = 4;
+/// Rows of which a cell has a smaller share are none of its.
+const SMALLEST_SHARE: f64 = 0.01;
+
+/// `mixture` with every heavy cell in up to four parts, by an annealed path of its rows alone.
+///
+/// A path of all rows treats all of space alike: where strangers are scattered over the range of the rows, they take
+/// more and more cells before clusters in their midst come apart.
+pub(super) fn part(data: &WeightedRows, mixture: &MixtureParameters) -> Result<MixtureParameters> {
+    let mut shares = log_joint_densities(data, mixture);
+    responsibilities_above(&mut shares, LOG_NEGLIGIBLE);
+    let (mut masses, mut means, mut covariances) = (Vec::new(), Vec::new(), Vec::new());
+    for (cell, &mass) in mixture.masses.iter().enumerate() {
+        let parts = if mass < HEAVY { None } else { parts_of(data, shares.column(cell).as_slice())? };
+        match parts {
+            Some(parts) => {
+                masses.extend(parts.masses.iter().map(|part| mass * part));
+                means.extend(parts.means.row_iter().map(|mean| mean.into_owned()));
+                covariances.extend(parts.covariances);
+            }
+            None => {
+                masses.push(mass);
+                means.push(mixture.means.row(cell).into_owned());
+                covariances.push(mixture.covariances[cell].clone());
+            }
+        }
+    }
+    Ok(MixtureParameters {
+        masses: DVector::from_vec(masses),
+        means: DMatrix::from_rows(&means),
+        covariances,
+    })
+}
+
+/// The parts of the cell that has these `shares` of the rows of `data`; `None` where its rows are too few to tell.
+fn parts_of(data: &WeightedRows, shares: &[f64]) -> Result<Option<MixtureParameters>> {
+    let own: Vec<usize> = (0..shares.len()).filter(|&i| shares[i] > SMALLEST_SHARE).collect();
+    if own.is_empty() {
+        return Ok(None);
+    }
+    let mut rows = data.select(&own);
+    for (weight, &row) in rows.weights.iter_mut().zip(&own) {
+        *weight *= shares[row];
+    }
+    let mut annealing = Annealing::new(&rows)?;
+    let parts = annealing.state_with(PARTS)?;
+    // A path that never has more parts than these ends with cells narrower than any two rows are apart.
+    Ok((!annealing.is_cold()).then_some(parts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A path of so few rows goes down to where each is alone.
+    #[test]
+    fn a_cell_of_few_rows_stays_whole() {
+        let rows = DMatrix::from_fn(30, 1, |i, _| (i as f64 * 0.618).fract());
+        let data = WeightedRows { rows, weights: vec![1.0; 30] };
+        let mixture = MixtureParameters {
+            masses: DVector::from_element(1, 1.0),
+            means: DMatrix::from_element(1, 1, 0.5),
+            covariances: vec![DMatrix::from_element(1, 1, 0.08)],
+        };
+        assert_eq!(part(&data, &mixture).unwrap(), mixture);
+    }
+
+    /// Three groups of rows at −5, 0 and 5; one cell for the first two, and a light one.
+    #[test]
+    fn a_heavy_cell_over_two_groups_is_parted_and_a_light_one_is_not() {
+        let rows = DMatrix::from_fn(305, 1, |i, _| {
+            let centre = if i < 300 { [-5.0, 0.0][i % 2] } else { 5.0 };
+            centre + 0.3 * ((i as f64 * 0.618).fract() - 0.5)
+        });
+        let data = WeightedRows { rows, weights: vec![2.0; 305] };
+        let mixture = MixtureParameters {
+            masses: DVector::from_vec(vec![0.05, 0.95]),
+            means: DMatrix::from_row_slice(2, 1, &[5.0, -2.5]),
+            covariances: vec![DMatrix::from_element(1, 1, 0.1), DMatrix::from_element(1, 1, 6.0)],
+        };
+        let parted = part(&data, &mixture).unwrap();
+        assert_eq!((parted.masses[0], parted.means[0]), (0.05, 5.0));
+        assert_eq!(parted.covariances[0], mixture.covariances[0]);
+        assert!((parted.masses.sum() - 1.0).abs() < 1e-12);
+        let mass_near = |centre: f64| -> f64 {
+            let parts = parted.means.iter().zip(&parted.masses).skip(1);
+            parts.filter(|(mean, _)| (*mean - centre).abs() < 0.3).map(|(_, mass)| mass).sum()
+        };
+        for centre in [-5.0, 0.0] {
+            assert!((mass_near(centre) - 0.475).abs() < 0.01, "{}", mass_near(centre));
+        }
+    }
+}
