@@ -11,7 +11,7 @@ use gmix_diffusion::rand::{SeedableRng, rngs::StdRng};
 use gmix_diffusion::reference::{Law, targets};
 use gmix_diffusion::{DiffusionLearner, DiffusionModel};
 
-#[path = "../../tests/support/directories.rs"]
+#[path = "../../tests/it/directories.rs"]
 mod directories;
 #[path = "../../examples/support/fingerprint.rs"]
 mod fingerprint;

@@ -44,7 +44,7 @@ impl BinaryFile {
     }
 
     /// Only those of the rows with these indices in the file.
-    #[allow(dead_code, reason = "for workers that own a part of the rows, as in tests/rows_from_files.rs")]
+    #[allow(dead_code, reason = "for workers that own a part of the rows, as in tests/it/rows_from_files.rs")]
     pub(crate) fn range(&self, rows: Range<u64>) -> Self {
         let end = rows.end.min(self.rows.end);
         Self { rows: rows.start.min(end)..end, ..self.clone() }

@@ -22,9 +22,18 @@ pub(crate) fn softmax<S: Simd>(simd: S, log_weights: &mut [Lanes<S>]) -> Lanes<S
     softmax_above(simd, log_weights, LOG_SMALLEST)
 }
 
-/// As [`softmax`], with weights below exp(`cut`) of the largest one zero.
-#[inline(always)]
+/// As [`softmax`], with weights below exp(`cut`) of the largest one zero. A function of its own, which all callers
+/// of a generation share.
+#[inline(never)]
 pub(super) fn softmax_above<S: Simd>(simd: S, log_weights: &mut [Lanes<S>], cut: f64) -> Lanes<S> {
+    simd.vectorize(
+        #[inline(always)]
+        || weights_above(simd, log_weights, cut),
+    )
+}
+
+#[inline(always)]
+fn weights_above<S: Simd>(simd: S, log_weights: &mut [Lanes<S>], cut: f64) -> Lanes<S> {
     let [lowest, least, zero] = [LOWEST, cut, 0.0].map(|value| Lanes::splat(simd, value));
     let mut peak = lowest;
     for &value in log_weights.iter() {

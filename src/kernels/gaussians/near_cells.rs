@@ -21,13 +21,38 @@ struct Block<S: Simd, const M: usize> {
     near: Vec<usize>,
     /// Group by group, one [`Lanes`] a near cell.
     responsibilities: Vec<Lanes<S>>,
+    /// Log-sum-exp of every group.
+    log_sums: [Lanes<S>; GROUPS],
+    /// Of every cell the largest log-weight that a row can have.
+    most: Vec<f64>,
 }
 
 impl<S: Simd, const M: usize> Block<S, M> {
     #[inline(always)]
     fn new(simd: S) -> Self {
-        let rows = [[Lanes::splat(simd, 0.0); M]; GROUPS];
-        Self { rows, groups: 0, near: Vec::new(), responsibilities: Vec::new() }
+        let zero = Lanes::splat(simd, 0.0);
+        Self {
+            rows: [[zero; M]; GROUPS],
+            groups: 0,
+            near: Vec::new(),
+            responsibilities: Vec::new(),
+            log_sums: [zero; GROUPS],
+            most: Vec::new(),
+        }
+    }
+
+    /// Reads the rows from `start` on and evaluates the cells that matter there. A function of its own, which sums
+    /// and log-densities share.
+    #[inline(never)]
+    fn fill(&mut self, simd: S, points: &DMatrixView<'_, f64>, start: usize, cells: &[Cell<M>], cut: f64) {
+        simd.vectorize(
+            #[inline(always)]
+            || {
+                self.load(simd, points, start);
+                self.find_near(cells, cut);
+                self.evaluate(simd, cells, cut);
+            },
+        );
     }
 
     /// Reads the rows from `start` on.
@@ -59,32 +84,32 @@ impl<S: Simd, const M: usize> Block<S, M> {
     /// Finds the cells whose responsibility may exceed exp(`cut`) of the largest for any row: all where that
     /// cannot be told.
     #[inline(always)]
-    fn find_near(&mut self, cells: &[Cell<M>], cut: f64, most: &mut Vec<f64>) {
+    fn find_near(&mut self, cells: &[Cell<M>], cut: f64) {
         let bounds = self.bounds();
-        most.clear();
+        self.most.clear();
         let mut peak = f64::NEG_INFINITY;
         for cell in cells {
             let (least, largest) = cell.log_joint_within(&bounds);
-            most.push(largest);
+            self.most.push(largest);
             peak = peak.max(least);
         }
         self.near.clear();
-        self.near.extend((0..cells.len()).filter(|&j| most[j] >= peak + cut));
+        self.near.extend((0..cells.len()).filter(|&j| self.most[j] >= peak + cut));
         if self.near.is_empty() {
             self.near.extend(0..cells.len());
         }
     }
 
-    /// Responsibilities of the near cells; `visit` gets every group's log-sum-exp.
+    /// Responsibilities of the near cells, and every group's log-sum-exp.
     #[inline(always)]
-    fn evaluate(&mut self, simd: S, cells: &[Cell<M>], cut: f64, mut visit: impl FnMut(usize, Lanes<S>)) {
+    fn evaluate(&mut self, simd: S, cells: &[Cell<M>], cut: f64) {
         self.responsibilities.clear();
         for (group, x) in self.rows.iter().enumerate().take(self.groups) {
             let first = self.responsibilities.len();
             for &j in &self.near {
                 self.responsibilities.push(cells[j].log_joint(simd, &cells[j].coordinates(simd, x)));
             }
-            visit(group, softmax_above(simd, &mut self.responsibilities[first..], cut));
+            self.log_sums[group] = softmax_above(simd, &mut self.responsibilities[first..], cut);
         }
     }
 }
@@ -150,11 +175,9 @@ pub(super) fn sums<S: Simd, const M: usize>(
     second: bool,
 ) -> (DMatrix<f64>, DVector<f64>) {
     let mut sums = vec![Sums::zero(simd); cells.len()];
-    let (mut block, mut bounds) = (Block::new(simd), Vec::new());
+    let mut block = Block::new(simd);
     for start in (0..points.nrows()).step_by(BLOCK) {
-        block.load(simd, &points, start);
-        block.find_near(cells, cut, &mut bounds);
-        block.evaluate(simd, cells, cut, |_, _| ());
+        block.fill(simd, &points, start, cells, cut);
         let mut block_weights = [Lanes::splat(simd, 0.0); GROUPS];
         for (group, lanes) in block_weights.iter_mut().enumerate().take(block.groups) {
             *lanes = Lanes::load(simd, weights, start + group * LANES);
@@ -187,13 +210,12 @@ pub(super) fn log_density<S: Simd, const M: usize>(
     cut: f64,
 ) -> Vec<f64> {
     let mut densities = vec![0.0; points.nrows()];
-    let (mut block, mut bounds) = (Block::new(simd), Vec::new());
+    let mut block = Block::new(simd);
     for start in (0..points.nrows()).step_by(BLOCK) {
-        block.load(simd, &points, start);
-        block.find_near(cells, cut, &mut bounds);
-        block.evaluate(simd, cells, cut, |group, log_sum| {
+        block.fill(simd, &points, start, cells, cut);
+        for (group, log_sum) in block.log_sums.iter().enumerate().take(block.groups) {
             log_sum.store(&mut densities, start + group * LANES);
-        });
+        }
     }
     densities
 }
@@ -275,10 +297,10 @@ mod tests {
 
     #[inline(always)]
     fn check_bounds<S: Simd>(simd: S, cells: &[Cell<2>], rows: &DMatrix<f64>) {
-        let (mut block, mut most) = (Block::new(simd), Vec::new());
+        let mut block = Block::new(simd);
         for start in (0..640).step_by(BLOCK) {
             block.load(simd, &rows.as_view(), start);
-            block.find_near(cells, CUT, &mut most);
+            block.find_near(cells, CUT);
             assert!((1..=5).contains(&block.near.len()), "{:?}", block.near);
             for cell in cells {
                 let (least, largest) = cell.log_joint_within(&block.bounds());

@@ -11,8 +11,7 @@ use gmix_diffusion::rand_distr::{Cauchy, Distribution};
 use gmix_diffusion::reference::{Law, targets};
 use gmix_diffusion::{DiffusionModel, FitWarning, LogDensity, NoiseLevel, VoronoiPartitioner};
 
-mod support;
-use support::{assert_works, fit, learner, normals};
+use crate::fits::{assert_works, fit, learner, normals};
 
 fn warned(model: &DiffusionModel, kind: impl Fn(&FitWarning) -> bool) -> bool {
     model.report().warnings.iter().any(kind)
@@ -134,7 +133,7 @@ fn hardly_more_rows_than_columns_fit_with_a_warning() {
 }
 
 #[test]
-#[ignore = "ten seconds: cargo test --test kinds_of_data -- --ignored"]
+#[ignore = "ten seconds: cargo test --test it kinds_of_data -- --ignored"]
 fn a_million_rows_fit() {
     let rows = normals(1_000_000, 1);
     let model = learner(None).fit(&rows, &mut StdRng::seed_from_u64(2)).unwrap();

@@ -64,7 +64,7 @@ fn a_sphere_in_ten_dimensions() {
     assert_recovered("sphere10d", true, 0.080);
 }
 
-/// The component std is found from the rows. A minute or two: `cargo test --test recovers_mixtures -- --ignored`.
+/// The component std is found from the rows. A minute or two: `cargo test --test it recovers_mixtures -- --ignored`.
 #[test]
 #[ignore = "takes minutes"]
 fn all_of_them_without_a_component_std() {

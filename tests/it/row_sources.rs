@@ -9,8 +9,7 @@ use gmix_diffusion::rand_distr::{Distribution, StandardNormal};
 use gmix_diffusion::reference::{Law, targets};
 use gmix_diffusion::{DiffusionLearner, DiffusionModel, Error, Result, RowSource, Rows, VoronoiPartitioner};
 
-#[path = "../examples/support/fingerprint.rs"]
-mod fingerprint;
+use crate::support::fingerprint;
 
 fn model_hash(model: &DiffusionModel) -> u64 {
     fingerprint::model_hash(model).unwrap()

@@ -8,8 +8,7 @@ use gmix_diffusion::{
     DiffusionLearner, DiffusionModel, FitWarning, GaussianPartitioner, NoiseLevels, SingleCell,
 };
 
-mod support;
-use support::{learner, normals};
+use crate::fits::{learner, normals};
 
 fn fit(learner: &DiffusionLearner, rows: &DMatrix<f64>) -> DiffusionModel {
     learner.fit(rows, &mut StdRng::seed_from_u64(2)).unwrap()

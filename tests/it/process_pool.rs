@@ -8,8 +8,7 @@ use gmix_diffusion::DiffusionLearner;
 use gmix_diffusion::rand::{SeedableRng, rngs::StdRng};
 use gmix_diffusion::reference::{Law, targets};
 
-#[path = "../examples/support/fingerprint.rs"]
-mod fingerprint;
+use crate::support::fingerprint;
 
 /// Starts the example, which cargo builds along with the tests unless it is told to build this one alone.
 fn run(file: &Path, workers: usize) -> Output {

@@ -11,8 +11,7 @@ use gmix_diffusion::{
 };
 use proptest::prelude::*;
 
-mod support;
-use support::{learner, normals};
+use crate::fits::{learner, normals};
 
 /// A model of each composition, of two clusters in two dimensions.
 fn models() -> &'static [DiffusionModel] {

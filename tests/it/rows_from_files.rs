@@ -8,20 +8,11 @@ use gmix_diffusion::nalgebra::DMatrix;
 use gmix_diffusion::rand::{SeedableRng, rngs::StdRng};
 use gmix_diffusion::reference::{Law, targets};
 
-#[path = "../examples/from_file/binary.rs"]
-mod binary;
-#[path = "support/directories.rs"]
-mod directories;
-#[path = "../examples/support/mod.rs"]
-mod support;
-#[path = "../examples/from_file/table_cache.rs"]
-mod table_cache;
-use directories::{empty_directory, files_in};
-
-use binary::BinaryFile;
-use support::fingerprint::model_hash;
-use support::table::Table;
-use table_cache::{cache_path, open_table};
+use crate::binary::BinaryFile;
+use crate::directories::{empty_directory, files_in};
+use crate::support::fingerprint::model_hash;
+use crate::support::table::Table;
+use crate::table_cache::{cache_path, open_table};
 
 #[test]
 fn files_give_the_bits_of_memory() {

@@ -12,8 +12,7 @@ use gmix_diffusion::{
 };
 use serde_json::{Value, json};
 
-#[path = "../examples/support/fingerprint.rs"]
-mod fingerprint;
+use crate::support::fingerprint;
 
 fn model_hash(model: &DiffusionModel) -> u64 {
     fingerprint::model_hash(model).unwrap()

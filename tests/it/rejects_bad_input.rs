@@ -11,8 +11,7 @@ use gmix_diffusion::{
     VoronoiPartitioner, log_density,
 };
 
-mod support;
-use support::{assert_works, fit, learner, normals, within_patience};
+use crate::fits::{assert_works, fit, learner, normals, within_patience};
 
 // ── what is no data at all
 

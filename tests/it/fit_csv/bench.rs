@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use super::directories::empty_directory;
-use super::support::table::Table;
+use crate::directories::empty_directory;
+use crate::support::table::Table;
 
 /// An empty directory of a test's own, in which the example runs.
 pub(crate) struct Bench(pub(crate) PathBuf);

@@ -1,6 +1,6 @@
 //! The number of cells is the number of components, whatever the draw: no local optima.
 //!
-//! `DRAWS=100 cargo test --release --test right_number_of_cells` for more draws than the usual ten.
+//! `DRAWS=100 cargo test --release --test it -- right_number_of_cells::` for more draws than the usual ten.
 
 use gmix_diffusion::DiffusionLearner;
 use gmix_diffusion::rand::{SeedableRng, rngs::StdRng};

@@ -12,8 +12,7 @@ use gmix_diffusion::{
     VoronoiCells, VoronoiPartitioner, log_density, log_density_with_control,
 };
 
-mod support;
-use support::{learner, normals};
+use crate::fits::{learner, normals};
 
 const LEVEL: NoiseLevel = NoiseLevel::CLEAN;
 

@@ -4,16 +4,12 @@ use std::fs;
 use std::path::Path;
 
 mod bench;
-#[path = "../support/directories.rs"]
-mod directories;
 mod kinds;
 mod streams;
-#[path = "../../examples/support/mod.rs"]
-mod support;
 
+use crate::support::output::{check_writable, write_together};
+use crate::support::table::Table;
 use bench::Bench;
-use support::output::{check_writable, write_together};
-use support::table::Table;
 
 #[test]
 fn draws_evaluates_and_shows() {

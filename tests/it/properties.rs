@@ -1,7 +1,7 @@
 //! What must not matter does not: where the origin lies, the unit, the order of rows and columns, how often
 //! all rows are repeated, rows far away. And identities that hold for every law.
 //!
-//! `PROPTEST_CASES=10000 cargo test --release --test properties` tries more cases than the 256 of
+//! `PROPTEST_CASES=10000 cargo test --release --test it -- properties::` tries more cases than the 256 of
 //! `cargo test`, in which properties that fit models take a share of them.
 
 use gmix_diffusion::metrics::total_variation;

@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use gmix_diffusion::Error;
 use gmix_diffusion::nalgebra::{DMatrix, DVector};
 
-#[path = "../examples/support/mod.rs"]
-mod support;
-use support::plot::{LogDensity, plot_fit};
+use crate::support::plot::{LogDensity, plot_fit};
 
 /// A file in an empty directory of a test's own.
 fn picture(test: &str) -> PathBuf {

@@ -5,12 +5,8 @@ use std::path::Path;
 
 use gmix_diffusion::nalgebra::DMatrix;
 
-#[path = "support/directories.rs"]
-mod directories;
-#[path = "../examples/support/mod.rs"]
-mod support;
-use directories::{empty_directory, files_in};
-use support::table::Table;
+use crate::directories::{empty_directory, files_in};
+use crate::support::table::Table;
 
 fn read(test: &str, content: impl AsRef<[u8]>) -> Result<Table, String> {
     let path = empty_directory(&format!("example_tables/{test}")).join("t.csv");

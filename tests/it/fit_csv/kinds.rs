@@ -8,7 +8,7 @@ use gmix_diffusion::rand::{SeedableRng, rngs::StdRng};
 use gmix_diffusion::rand_distr::{Cauchy, Distribution, StandardNormal};
 
 use super::bench::Bench;
-use super::support::table::Table;
+use crate::support::table::Table;
 
 /// Longer than this is a hang.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -110,7 +110,7 @@ fn scales_offsets_and_many_columns_fit() {
 }
 
 #[test]
-#[ignore = "ten seconds and more: cargo test --test fit_csv -- --ignored"]
+#[ignore = "ten seconds and more: cargo test --test it fit_csv -- --ignored"]
 fn a_table_of_a_million_rows_fits() {
     let bench = Bench::new("kinds/million");
     write(&bench, "in.csv", &normals(1_000_000, 1));

@@ -59,7 +59,7 @@ fn in_ten_dimensions_level_by_level() {
     assert_all_found(&targets::gmm10d_k5(), &level_by_level(), 1500, 2);
 }
 
-/// Seven minutes with optimisation: `cargo test --release --test warm_starts -- --ignored`.
+/// Seven minutes with optimisation: `cargo test --release --test it warm_starts -- --ignored`.
 #[test]
 #[ignore = "takes minutes"]
 fn all_of_twenty_seeds() {
