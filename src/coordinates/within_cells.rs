@@ -5,10 +5,9 @@ use std::f64::consts::TAU;
 use nalgebra::{DMatrix, DVector};
 
 use super::hull::DEGENERATE;
-use super::spectrum::Spectrum;
+use super::spectrum::{Spectrum, are_few};
 use crate::cells::Partitioner;
 use crate::error::Result;
-use crate::learner::diagnosis::are_few;
 use crate::linalg::transposed_product;
 use crate::mixture::{GaussianMixture, MixtureParameters};
 use crate::process::NoiseLevel;

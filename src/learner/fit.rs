@@ -4,9 +4,10 @@ use super::diagnosis;
 use super::model::DiffusionModel;
 use super::settings::DiffusionLearner;
 use crate::cells::Partition;
-use crate::coordinates::Geometry;
+use crate::coordinates::{Columns, Geometry, Principal, Scaled};
 use crate::error::{Error, Result};
-use crate::levels::{Induction, Tried, correct_base, correction_tasks};
+use crate::levels::{Base, Induction, Tried, correct_base, correction_tasks, smallest_std};
+use crate::mixture::CellMixture;
 use crate::passes::{Pass, PassFrame, RegressionTask, Statistics, Sums, Task};
 use crate::polynomial::{LevelScore, NormalEquations, PiecewisePolynomialScore};
 use crate::process::NoiseLevels;
@@ -66,19 +67,15 @@ enum State {
     /// Units and noise levels; levels are learned one after the other, each with cells of its own.
     Induction(Arc<Geometry>, NoiseLevels, Box<Induction>),
     /// Units, noise levels and a base mixture, whose score is corrected at all promising levels together.
-    Correction(Arc<Geometry>, NoiseLevels, Tried),
+    Correction(Arc<Geometry>, NoiseLevels, Box<Base>, Tried),
     /// Everything.
     Done(Arc<Geometry>, NoiseLevels, Scores),
-}
-
-/// What the next pass has to know of the geometry.
-fn frame(geometry: &Geometry) -> Arc<PassFrame> {
-    Arc::new(geometry.into())
 }
 
 /// The scores of all levels and the cells that name the parts of the law.
 #[derive(Debug, Clone)]
 struct Scores {
+    base: Option<CellMixture>,
     by_level: Vec<Option<LevelScore>>,
     cells: Arc<dyn Partition>,
 }
@@ -179,10 +176,10 @@ impl Fit {
                 self.induct(geometry, levels, induction)
             }
             (
-                State::Correction(geometry, levels, tried),
+                State::Correction(geometry, levels, base, tried),
                 Sums::Regression(sums),
                 Task::Regression(_, tasks),
-            ) => self.correct(geometry, levels, tried, tasks, sums),
+            ) => self.correct(geometry, levels, *base, tried, tasks, sums),
             _ => Err(Error::ForeignStatistics { pass: pass.number, foreign: pass.number }),
         }
     }
@@ -193,23 +190,43 @@ impl Fit {
 
     /// Units and active subspace from the moments, and the base mixture where there is one.
     fn begin(&mut self, moments: &Moments) -> Result<()> {
-        let warnings = &mut self.report.warnings;
-        let (given_std, partitioner) = (self.learner.component_std, self.learner.partitioner.as_ref());
-        let (geometry, found) = Geometry::new(moments, self.seed, given_std, partitioner, warnings)?;
-        self.report.dim = geometry.units.dim();
-        self.report.active_dim = geometry.active_dim();
-        self.report.working_unit = geometry.units.uniform_scale();
-        let sample = &geometry.subsample;
-        let complete = sample.is_complete();
-        let geometry = Arc::new(geometry);
-        match found {
-            Some(found) if complete => self.refine(Next::Done(found), geometry),
-            Some(found) => self.refine(Refinement::new(found).next(&geometry), geometry),
+        let partitioner = self.learner.partitioner.as_ref();
+        let columns = Columns::new(moments, self.seed)?;
+        let scaled = Scaled::new(columns, self.learner.component_std, partitioner)?;
+        let principal = Principal::new(&scaled)?;
+        let given_std = scaled.given_std;
+        let active = given_std.map_or_else(|| principal.above_bottom(), |std| principal.above_noise(std));
+        self.report.warnings.extend(diagnosis::of_coordinates(&scaled, &principal, &active)?);
+        self.report.dim = principal.units.dim();
+        self.report.working_unit = principal.units.uniform_scale();
+        match partitioner.mixture(&active.sample)? {
+            Some(found) => {
+                found.check(&active.sample)?;
+                let component_std =
+                    given_std.unwrap_or_else(|| smallest_std(&found).min(active.split.rest_std()));
+                let geometry = Arc::new(Geometry::new(principal, active, component_std));
+                self.report.active_dim = geometry.active_dim();
+                let next = if geometry.subsample().is_complete() {
+                    Next::Done(found)
+                } else {
+                    Refinement::new(found).next(&geometry)
+                };
+                self.refine(next, geometry)
+            }
             None => {
+                let (component_std, active) = match given_std {
+                    Some(std) => (std, active),
+                    None => {
+                        let std = principal.blur()?;
+                        (std, principal.above_noise(std))
+                    }
+                };
+                let geometry = Arc::new(Geometry::new(principal, active, component_std));
+                self.report.active_dim = geometry.active_dim();
                 let levels = self.choose_levels(&geometry)?;
                 let induction =
                     Induction::new(self.learner.clone(), self.seed, geometry.clone(), levels.clone());
-                self.set_next(Task::Smoothing(frame(&geometry), induction.smoothing()));
+                self.set_next(Task::Smoothing(Arc::new(geometry.as_ref().into()), induction.smoothing()));
                 self.state = State::Induction(geometry, levels, Box::new(induction));
                 Ok(())
             }
@@ -224,19 +241,24 @@ impl Fit {
                 self.state = State::Refinement(geometry, Box::new(refinement));
             }
             Next::Done(found) => {
-                let geometry = Arc::new(Arc::unwrap_or_clone(geometry).with_base(found)?);
+                let mut geometry = geometry;
+                if self.learner.component_std.is_none() {
+                    let std = smallest_std(&found).min(geometry.active.split.rest_std());
+                    geometry = Arc::new(Arc::unwrap_or_clone(geometry).with_component_std(std));
+                }
+                let base = Box::new(Base::new(found, &geometry)?);
                 let levels = self.choose_levels(&geometry)?;
-                let Some(base) = &geometry.base else { return Err(Error::NoLevels) };
                 self.report.cell_path = base.tried.clone();
                 self.report.radial_shape = base.radial_shape();
-                let tasks = correction_tasks(&self.learner, &geometry, base, &levels)?;
-                let frame = frame(&geometry);
+                let tasks = correction_tasks(&self.learner, &geometry, &base, &levels)?;
+                let frame = PassFrame::from(geometry.as_ref()).with_held_out(base.folds.clone());
+                let frame = Arc::new(frame);
                 let (tasks, tried) = Tried::of(tasks, &self.learner, &geometry, &frame, &levels, self.seed)?;
                 if tasks.is_empty() {
-                    return self.correct(geometry, levels, tried, &[], Vec::new());
+                    return self.correct(geometry, levels, *base, tried, &[], Vec::new());
                 }
                 self.set_next(Task::Regression(frame, tasks));
-                self.state = State::Correction(geometry, levels, tried);
+                self.state = State::Correction(geometry, levels, base, tried);
             }
         }
         Ok(())
@@ -274,7 +296,7 @@ impl Fit {
         mut induction: Box<Induction>,
     ) -> Result<()> {
         if let Some(task) = induction.descend(&mut self.report.levels)? {
-            self.set_next(Task::Regression(frame(&geometry), vec![task]));
+            self.set_next(Task::Regression(Arc::new(geometry.as_ref().into()), vec![task]));
             self.state = State::Induction(geometry, levels, induction);
             return Ok(());
         }
@@ -283,7 +305,7 @@ impl Fit {
         let cells = scores.last().map(|score| score.basis().partition().clone()).ok_or(Error::NoLevels)?;
         let by_level = scores.into_iter().map(Some).collect();
         self.next = None;
-        self.state = State::Done(geometry, levels, Scores { by_level, cells });
+        self.state = State::Done(geometry, levels, Scores { base: None, by_level, cells });
         Ok(())
     }
 
@@ -292,17 +314,16 @@ impl Fit {
         &mut self,
         geometry: Arc<Geometry>,
         levels: NoiseLevels,
+        base: Base,
         tried: Tried,
         tasks: &[RegressionTask],
         sums: Vec<Vec<NormalEquations>>,
     ) -> Result<()> {
-        let Some(base) = &geometry.base else { return Err(Error::NoLevels) };
-        let cells = base.cells.clone();
         let (by_level, reports) =
-            correct_base(&self.learner, &geometry, &levels, tried, tasks, sums, self.report.n_rows)?;
+            correct_base(&self.learner, &geometry, &base, &levels, tried, tasks, sums, self.report.n_rows)?;
         self.report.levels = reports;
         self.next = None;
-        self.state = State::Done(geometry, levels, Scores { by_level, cells });
+        self.state = State::Done(geometry, levels, Scores { base: Some(base.mixture), by_level, cells: base.cells });
         Ok(())
     }
 
@@ -310,7 +331,7 @@ impl Fit {
     pub fn levels(&self) -> Option<&NoiseLevels> {
         match &self.state {
             State::Start | State::Refinement(..) => None,
-            State::Induction(_, levels, _) | State::Correction(_, levels, _) | State::Done(_, levels, _) => {
+            State::Induction(_, levels, _) | State::Correction(_, levels, ..) | State::Done(_, levels, _) => {
                 Some(levels)
             }
         }
@@ -332,11 +353,11 @@ impl Fit {
         };
         let geometry = Arc::unwrap_or_clone(geometry);
         let score = PiecewisePolynomialScore::new(
-            geometry.subspace,
+            geometry.active.subspace(),
             geometry.covariance,
             geometry.component_std,
             levels,
-            geometry.base.map(|base| base.mixture),
+            scores.base,
             scores.by_level,
         );
         DiffusionModel::new(score, scores.cells, geometry.units, self.learner.sampler, self.report)

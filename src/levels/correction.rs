@@ -81,7 +81,7 @@ impl Tried {
         levels: &NoiseLevels,
         seed: u64,
     ) -> Result<(Vec<RegressionTask>, Self)> {
-        let sample = &geometry.subsample;
+        let sample = geometry.subsample();
         let rows = if sample.is_complete() { TRIED } else { sample.rows.nrows() };
         if sample.stands_for < 2 * rows as u64 {
             return Ok((tasks, Self::default()));
@@ -123,6 +123,7 @@ fn fitted(
 pub(crate) fn correct_base(
     learner: &DiffusionLearner,
     geometry: &Geometry,
+    base: &Base,
     levels: &NoiseLevels,
     tried: Tried,
     tasks: &[RegressionTask],
@@ -149,7 +150,7 @@ pub(crate) fn correct_base(
         let last =
             scores.last().and_then(Option::as_ref).map(|score: &LevelScore| score.at_bandwidth(bandwidth));
         scores.push(last);
-        let before = reports.last().cloned().unwrap_or_else(|| unregressed(geometry, levels));
+        let before = reports.last().cloned().unwrap_or_else(|| unregressed(geometry, base, levels));
         let (index, candidates, work) = (reports.len(), 0, Work::default());
         reports.push(LevelReport { index, level: *level, bandwidth, candidates, work, ..before });
     }
@@ -157,14 +158,14 @@ pub(crate) fn correct_base(
 }
 
 /// What is to be said of a level when none was noisy enough to be regressed.
-fn unregressed(geometry: &Geometry, levels: &NoiseLevels) -> LevelReport {
+fn unregressed(geometry: &Geometry, base: &Base, levels: &NoiseLevels) -> LevelReport {
     let level = levels.noisiest();
     LevelReport {
         index: 0,
         n_levels: levels.len(),
         level,
         bandwidth: level.bandwidth(geometry.component_std),
-        n_cells: geometry.base.as_ref().map_or(0, |base| base.cells.centres().nrows()),
+        n_cells: base.cells.centres().nrows(),
         degree: None,
         held_out_loss: None,
         mixture_loss: None,

@@ -99,7 +99,7 @@ impl Induction {
     /// E\[U | Y\] of the subsample, noised to the level before, under that level's score; the rows
     /// themselves at the first level.
     fn centre_estimates(&self) -> Result<DMatrix<f64>> {
-        let rows = &self.geometry.subsample.rows;
+        let rows = &self.geometry.subsample().rows;
         let Some(previous) = self.scores.last() else { return Ok(rows.clone()) };
         let index = self.scores.len();
         let noise = self.levels[index - 1].noise_to_signal();
@@ -118,7 +118,7 @@ impl Induction {
             // z/s explodes; the level before has one cell, or would have been reused.
             return Ok(Vec::new());
         }
-        let sample = &self.geometry.subsample;
+        let sample = self.geometry.subsample();
         let bandwidth = level.bandwidth(self.geometry.component_std);
         let rows = sample.rows.as_view();
         let mut seen = CentreEstimates::new(level, bandwidth, rows, estimates.as_view(), &sample.weights);
@@ -156,7 +156,7 @@ impl Induction {
         let dim = self.geometry.active_dim();
         let bandwidth = level.bandwidth(self.geometry.component_std);
         let regression = &self.learner.regression;
-        let features = FEATURES.min(self.geometry.subsample.rows.nrows() / ROWS_PER_FEATURE);
+        let features = FEATURES.min(self.geometry.subsample().rows.nrows() / ROWS_PER_FEATURE);
         let bases = candidates.into_iter().map(|cells| {
             let degree = match cells.centres().nrows() {
                 1 => regression.single_cell_degree(dim),

@@ -6,6 +6,6 @@ mod correction;
 mod fitted;
 mod induction;
 
-pub(crate) use base::{Base, RestCoordinates, smallest_std};
+pub(crate) use base::{Base, smallest_std};
 pub(crate) use correction::{Tried, correct_base, correction_tasks};
 pub(crate) use induction::Induction;
