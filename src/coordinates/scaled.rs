@@ -5,8 +5,8 @@ use super::columns::Columns;
 use super::hull::DEGENERATE;
 use super::spectrum::Spectrum;
 use super::units::Units;
-use crate::cells::Partitioner;
 use crate::error::{Error, Result};
+use crate::mixture::MixtureEstimator;
 
 /// Component std and data may differ by this factor.
 const FARTHEST_SCALES: f64 = 1e9;
@@ -25,20 +25,21 @@ pub(crate) struct Scaled<'a> {
 }
 
 impl<'a> Scaled<'a> {
-    /// One scale for all columns where σ₀ is given, in the data's units; else scales of their own.
+    /// One scale for all columns where σ₀ is given, in the data's units; else scales of their own, by the cells
+    /// of a mixture where there is an `estimator` of one.
     ///
     /// # Errors
     /// [`Error::NoVariation`] when all rows are equal, [`Error::InvalidSetting`] for a σ₀ of another order
-    /// than the data, and those of the partitioner.
+    /// than the data, and those of the estimator.
     pub(crate) fn new(
         columns: Columns<'a>,
         given_std: Option<f64>,
-        partitioner: &dyn Partitioner,
+        estimator: Option<&dyn MixtureEstimator>,
     ) -> Result<Self> {
         let moments = columns.moments;
         let mut units = Units::of_columns(&moments.mean, &columns.std, given_std.is_some());
-        if given_std.is_none() {
-            units.scale = column_scales(&columns, &units, partitioner)?;
+        if let (None, Some(estimator)) = (given_std, estimator) {
+            units.scale = column_scales(&columns, &units, estimator)?;
         }
         let scale = &units.scale;
         let covariance = DMatrix::from_fn(scale.len(), scale.len(), |i, j| {

@@ -2,9 +2,9 @@ use std::sync::Arc;
 
 use super::diagnosis;
 use super::model::DiffusionModel;
-use super::settings::DiffusionLearner;
+use super::settings::{CellSource, DiffusionLearner};
 use crate::cells::Partition;
-use crate::coordinates::{Columns, Geometry, Principal, Scaled};
+use crate::coordinates::{ActiveRows, Columns, Geometry, Principal, Scaled};
 use crate::error::{Error, Result};
 use crate::levels::{Base, Induction, Tried, correct_base, correction_tasks, smallest_std};
 use crate::mixture::CellMixture;
@@ -125,7 +125,7 @@ impl Fit {
     /// # Errors
     /// [`Error::IncompletePass`], [`Error::ForeignStatistics`] or [`Error::ForeignFit`] when `sums` are not
     /// those of [`next_pass`](Self::next_pass) over all rows, [`Error::NoRows`] when there are none, and
-    /// errors of the parts: schedule, partitioner, cells.
+    /// errors of the parts: schedule, estimator or partitioner, cells.
     pub fn absorb(&mut self, sums: Statistics) -> Result<&[LevelReport]> {
         let Some(pass) = self.next.clone() else {
             let foreign = sums.origin().map_or(0, |origin| origin.pass);
@@ -190,22 +190,27 @@ impl Fit {
 
     /// Units and active subspace from the moments, and the base mixture where there is one.
     fn begin(&mut self, moments: &Moments) -> Result<()> {
-        let partitioner = self.learner.partitioner.as_ref();
         let columns = Columns::new(moments, self.seed)?;
-        let scaled = Scaled::new(columns, self.learner.component_std, partitioner)?;
+        let cells = self.learner.cells.clone();
+        let estimator = match &cells {
+            CellSource::Mixture(estimator) => Some(estimator.as_ref()),
+            CellSource::LevelByLevel(_) => None,
+        };
+        let scaled = Scaled::new(columns, self.learner.component_std, estimator)?;
         let principal = Principal::new(&scaled)?;
-        let given_std = scaled.given_std;
-        let active = given_std.map_or_else(|| principal.above_bottom(), |std| principal.above_noise(std));
-        self.report.warnings.extend(diagnosis::of_coordinates(&scaled, &principal, &active)?);
         self.report.dim = principal.units.dim();
         self.report.working_unit = principal.units.uniform_scale();
-        match partitioner.mixture(&active.sample)? {
-            Some(found) => {
+        match cells {
+            CellSource::Mixture(estimator) => {
+                let given_std = scaled.given_std;
+                let above_noise = |std| principal.above_noise(std);
+                let active = given_std.map_or_else(|| principal.above_bottom(), above_noise);
+                self.report.warnings.extend(diagnosis::of_coordinates(&scaled, &principal, &active)?);
+                let found = estimator.mixture(&active.sample)?;
                 found.check(&active.sample)?;
                 let component_std =
                     given_std.unwrap_or_else(|| smallest_std(&found).min(active.split.rest_std()));
-                let geometry = Arc::new(Geometry::new(principal, active, component_std));
-                self.report.active_dim = geometry.active_dim();
+                let geometry = self.settle(principal, active, component_std);
                 let next = if geometry.subsample().is_complete() {
                     Next::Done(found)
                 } else {
@@ -213,24 +218,31 @@ impl Fit {
                 };
                 self.refine(next, geometry)
             }
-            None => {
-                let (component_std, active) = match given_std {
-                    Some(std) => (std, active),
-                    None => {
-                        let std = principal.blur()?;
-                        (std, principal.above_noise(std))
-                    }
-                };
-                let geometry = Arc::new(Geometry::new(principal, active, component_std));
-                self.report.active_dim = geometry.active_dim();
+            CellSource::LevelByLevel(partitioner) => {
+                let component_std = scaled.given_std.map_or_else(|| principal.blur(), Ok)?;
+                let active = principal.above_noise(component_std);
+                self.report.warnings.extend(diagnosis::of_coordinates(&scaled, &principal, &active)?);
+                let geometry = self.settle(principal, active, component_std);
                 let levels = self.choose_levels(&geometry)?;
-                let induction =
-                    Induction::new(self.learner.clone(), self.seed, geometry.clone(), levels.clone());
-                self.set_next(Task::Smoothing(Arc::new(geometry.as_ref().into()), induction.smoothing()));
+                let induction = Induction::new(
+                    self.learner.clone(),
+                    partitioner,
+                    self.seed,
+                    geometry.clone(),
+                    levels.clone(),
+                );
+                let frame = Arc::new(geometry.as_ref().into());
+                self.set_next(Task::Smoothing(frame, induction.smoothing()));
                 self.state = State::Induction(geometry, levels, Box::new(induction));
                 Ok(())
             }
         }
+    }
+
+    fn settle(&mut self, principal: Principal, active: ActiveRows, component_std: f64) -> Arc<Geometry> {
+        let geometry = Geometry::new(principal, active, component_std);
+        self.report.active_dim = geometry.active_dim();
+        Arc::new(geometry)
     }
 
     /// Another pass of refinement, or the base and the levels at which it is to be corrected.
@@ -323,7 +335,8 @@ impl Fit {
             correct_base(&self.learner, &geometry, &base, &levels, tried, tasks, sums, self.report.n_rows)?;
         self.report.levels = reports;
         self.next = None;
-        self.state = State::Done(geometry, levels, Scores { base: Some(base.mixture), by_level, cells: base.cells });
+        self.state =
+            State::Done(geometry, levels, Scores { base: Some(base.mixture), by_level, cells: base.cells });
         Ok(())
     }
 

@@ -10,3 +10,5 @@ pub use fit::Fit;
 pub use model::DiffusionModel;
 pub use observer::FitObserver;
 pub use settings::DiffusionLearner;
+
+pub(crate) use settings::CellSource;

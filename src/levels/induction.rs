@@ -6,7 +6,7 @@ use nalgebra::{DMatrix, DVector};
 use rand_distr::{Distribution, StandardNormal};
 
 use super::fitted::Fitted;
-use crate::cells::{CentreEstimates, GaussianCells, Partition};
+use crate::cells::{CentreEstimates, GaussianCells, Partition, Partitioner};
 use crate::coordinates::Geometry;
 use crate::error::{Error, Result};
 use crate::learner::DiffusionLearner;
@@ -35,6 +35,7 @@ pub(crate) const REUSE_BELOW: f64 = 0.4;
 #[derive(Debug, Clone)]
 pub(crate) struct Induction {
     learner: DiffusionLearner,
+    partitioner: Arc<dyn Partitioner>,
     seed: u64,
     geometry: Arc<Geometry>,
     levels: NoiseLevels,
@@ -48,6 +49,7 @@ pub(crate) struct Induction {
 impl Induction {
     pub(crate) fn new(
         learner: DiffusionLearner,
+        partitioner: Arc<dyn Partitioner>,
         seed: u64,
         geometry: Arc<Geometry>,
         levels: NoiseLevels,
@@ -58,7 +60,7 @@ impl Induction {
         let variances = geometry.centre_variances().add_scalar(geometry.component_std.powi(2));
         let smoothing = SmoothingBasis::new(DVector::zeros(dim), variances, degree);
         let (moments, scores) = (Vec::new(), Vec::new());
-        Self { learner, seed, geometry, levels, smoothing: Arc::new(smoothing), moments, scores }
+        Self { learner, partitioner, seed, geometry, levels, smoothing: Arc::new(smoothing), moments, scores }
     }
 
     pub(crate) fn smoothing(&self) -> Arc<SmoothingBasis> {
@@ -128,7 +130,7 @@ impl Induction {
             cells_before = previous.basis().cells();
         }
         let mut rng = stream(self.seed, PARTITION_STREAM, self.scores.len() as u64);
-        let mut candidates = self.learner.partitioner.candidates(&seen, &mut rng)?;
+        let mut candidates = self.partitioner.candidates(&seen, &mut rng)?;
         let dim = self.geometry.active_dim();
         if let Some(cells) = candidates.iter().find(|cells| cells.centres().ncols() != dim) {
             let (what, found) = ("columns of the centres of a partition", cells.centres().ncols());
