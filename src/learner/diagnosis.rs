@@ -5,8 +5,8 @@ use rand_distr::{Distribution, StandardNormal};
 
 use crate::coordinates::{ActiveRows, BlurPath, Geometry, Principal, Scaled, are_few, first_rows};
 use crate::error::Result;
+use crate::levels::Learned;
 use crate::polynomial::{HermiteBasis, LevelScore};
-use crate::process::NoiseLevels;
 use crate::report::FitWarning;
 use crate::rows::{FoldedSample, stream};
 
@@ -76,14 +76,15 @@ fn of_component_std(component_std: f64, sample: &FoldedSample) -> Result<Option<
     Ok(too_large.then_some(FitWarning::ComponentStdTooLarge { component_std, smallest_std }))
 }
 
-/// What went wrong from level to level: the schedule, cells with few rows, rows without a cell.
-pub(crate) fn of_levels(
-    scores: &[LevelScore],
-    levels: &NoiseLevels,
-    geometry: &Geometry,
-    seed: u64,
-) -> Result<Vec<FitWarning>> {
+/// What went wrong from level to level, where these have cells of their own: the schedule, cells with few rows,
+/// rows without a cell.
+pub(crate) fn of_levels(learned: &Learned, seed: u64) -> Result<Vec<FitWarning>> {
+    let Learned { geometry, levels, .. } = learned;
     let mut warnings = Vec::new();
+    if learned.base.is_some() {
+        return Ok(warnings);
+    }
+    let scores: Vec<&LevelScore> = learned.scores.iter().flatten().collect();
     let sample = &geometry.subsample().rows;
     let rows = sample.rows(0, MEASURED_ROWS.min(sample.nrows())).into_owned();
     for (level, pair) in scores.windows(2).enumerate() {
