@@ -91,8 +91,8 @@ fn cells(criterion: &mut Criterion) {
     for cells in [1, 3, 10, 30] {
         group.throughput(Throughput::Elements((ROWS * cells) as u64));
         group.bench_function(BenchmarkId::new("one path", cells), |bencher| {
-            let partitioner = GaussianPartitioner::default().with_paths(1).with_cells(cells);
-            let learner = DiffusionLearner::new().with_partitioner(partitioner);
+            let estimator = GaussianPartitioner::default().with_paths(1).with_cells(cells);
+            let learner = DiffusionLearner::new().with_mixture(estimator);
             bencher.iter(|| fit(&learner, &rows));
         });
     }

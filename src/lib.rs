@@ -57,9 +57,9 @@
 //! | see what the theory promises | [`theory`] |
 //!
 //! # Parts
-//! A learner is a composition of four parts. A schedule lists noise levels; at each level, noisiest
-//! first, a partitioner proposes cells out of what the level before has learned, and a regression
-//! learns the score in them; a sampler runs the levels backwards.
+//! A learner is a composition of four parts. A schedule lists noise levels; cells are those of a mixture,
+//! estimated in one go for all levels, or proposed by a partitioner at each level, noisiest first, out of what
+//! the level before has learned; a regression learns the score in them; a sampler runs the levels backwards.
 //!
 //! ```text
 //! rows → noise levels → cells → regression → score → sampler → new rows
@@ -70,7 +70,8 @@
 //! | part | trait | that ship |
 //! |---|---|---|
 //! | noise levels | [`NoiseSchedule`] | [`Geometric`], [`VarianceExploding`], [`Karras`], [`LinearBeta`], [`CosineBeta`], [`OrnsteinUhlenbeck`], a list of [`NoiseLevels`] |
-//! | cells | [`Partitioner`], [`Partition`] | [`GaussianPartitioner`], [`VoronoiPartitioner`], [`SingleCell`] |
+//! | cells in one go | [`MixtureEstimator`] | [`GaussianPartitioner`] |
+//! | cells level by level | [`Partitioner`], [`Partition`] | [`VoronoiPartitioner`], [`SingleCell`] |
 //! | regression | | [`PolynomialRegression`] |
 //! | sampler | [`Sampler`] | [`Ddpm`], [`ProbabilityFlow`], [`PredictorCorrector`], [`ExactSampler`] |
 //! | score | [`ScoreModel`] | [`PiecewisePolynomialScore`], [`GaussianMixture`], the laws of [`reference`] |
@@ -177,7 +178,9 @@ pub use coordinates::Units;
 pub use density::{log_density, log_density_with_control};
 pub use error::{Error, Result};
 pub use learner::{DiffusionLearner, DiffusionModel, Fit, FitObserver};
-pub use mixture::{CrossFit, CrossFittedMixture, GaussianMixture, MixtureParameters, TriedCells};
+pub use mixture::{
+    CrossFit, CrossFittedMixture, GaussianMixture, MixtureEstimator, MixtureParameters, TriedCells,
+};
 pub use passes::{Pass, RowSource, Statistics};
 pub use polynomial::{PiecewisePolynomialScore, PolynomialRegression, RegressionTarget};
 pub use process::{

@@ -1,5 +1,5 @@
-//! A learner of one's own parts: a score model, a noise schedule, a partitioner and a sampler, each
-//! checked as it would be in a test; weighted rows in plain slices; and a fit whose passes run over
+//! A learner of one's own parts: a score model, a noise schedule, a partitioner or an estimator of mixtures, and
+//! a sampler, each checked as it would be in a test; weighted rows in plain slices; and a fit whose passes run over
 //! blocks of rows, as they would on several machines.
 //!
 //! ```text
@@ -10,13 +10,15 @@ use std::error::Error;
 use std::path::Path;
 
 use gmix_diffusion::check::{
-    check_divergence, check_partitioner, check_sampler, check_schedule, check_score_model,
+    check_divergence, check_mixture_estimator, check_partitioner, check_sampler, check_schedule,
+    check_score_model,
 };
 use gmix_diffusion::rand::{SeedableRng, rngs::StdRng};
 use gmix_diffusion::{
     DataScale, DiffusionLearner, NoiseSchedule, NumericalDivergence, Rows, Sampler, log_density,
 };
 
+mod mixture;
 mod partitioner;
 mod sampler;
 mod schedule;
@@ -24,6 +26,7 @@ mod score;
 #[path = "../support/mod.rs"]
 mod support;
 
+use mixture::Quadrants;
 use partitioner::FarthestPoints;
 use sampler::Ddim;
 use schedule::Power;
@@ -52,6 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     check_divergence(&with_divergence, &levels, &some)?;
     check_schedule(&schedule, scale)?;
     check_partitioner(&partitioner, &mut rng)?;
+    check_mixture_estimator(&Quadrants, &mut rng)?;
     check_sampler(&sampler, &levels, &mut rng)?;
     print("all parts do what their traits promise\n")?;
 
@@ -81,6 +85,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let by_hand = fit.finish()?;
     let equal = by_hand.log_density(&some)? == model.log_density(&some)?;
     print(&format!("a fit over blocks gives the same model, to the last bit: {equal}\n"))?;
+
+    // Cells in one go instead of level by level: all that changes is who finds them.
+    let in_one_go = learner.clone().with_mixture(Quadrants).fit(weighted, &mut StdRng::seed_from_u64(6))?;
+    let difference = (in_one_go.log_density(&some)? - model.log_density(&some)?).mean();
+    print(&format!(
+        "mean log-density with {} quadrants as cells: {difference:+.3}\n",
+        in_one_go.centres().nrows()
+    ))?;
 
     let new_rows = model.sample(4_000, &mut rng)?;
     let drawn = new_rows.column(0).iter().filter(|&&x| x > 0.0).count() as f64 / 4_000.0;

@@ -7,9 +7,7 @@ use rand::Rng;
 
 use super::partition::Partition;
 use crate::error::Result;
-use crate::mixture::CrossFittedMixture;
 use crate::process::NoiseLevel;
-use crate::rows::FoldedSample;
 use crate::shapes::check_size;
 
 /// What a [`Partitioner`] sees of a level: a bounded sample of rows, and where the level before
@@ -72,20 +70,6 @@ pub trait Partitioner: Any + Debug + Send + Sync {
         estimates: &CentreEstimates<'_>,
         rng: &mut dyn Rng,
     ) -> Result<Vec<Arc<dyn Partition>>>;
-
-    /// A Gaussian mixture of X found coarse to fine in one go, whose score is then the cells' own at
-    /// every level, in closed form; the same cells serve all levels and `candidates` is not asked.
-    /// `None`, the default: cells are found level by level.
-    ///
-    /// Unless the component std is given, a learner asks first for the cells of a small sample of the
-    /// same rows in other units, for the columns' widths within them, and then for those that it keeps.
-    ///
-    /// # Errors
-    /// Those of a user's own partitioner.
-    fn mixture(&self, sample: &FoldedSample) -> Result<Option<CrossFittedMixture>> {
-        let _ = sample;
-        Ok(None)
-    }
 }
 
 impl<T: Partitioner + ?Sized> Partitioner for Box<T> {
@@ -95,10 +79,6 @@ impl<T: Partitioner + ?Sized> Partitioner for Box<T> {
         rng: &mut dyn Rng,
     ) -> Result<Vec<Arc<dyn Partition>>> {
         (**self).candidates(estimates, rng)
-    }
-
-    fn mixture(&self, sample: &FoldedSample) -> Result<Option<CrossFittedMixture>> {
-        (**self).mixture(sample)
     }
 }
 

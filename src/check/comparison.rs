@@ -29,6 +29,14 @@ pub(super) fn require_at_least(property: &'static str, row: usize, least: f64, f
     }
 }
 
+pub(super) fn require_equal(property: &'static str, row: usize, expected: usize, found: usize) -> Result<()> {
+    if expected == found {
+        return Ok(());
+    }
+    let (expected, found) = (expected as f64, found as f64);
+    Err(Error::CheckFailed { property, row, expected, found, tolerance: 0.0 })
+}
+
 pub(super) fn require_finite(property: &'static str, values: &DMatrix<f64>) -> Result<()> {
     for column in values.column_iter() {
         for (row, &found) in column.iter().enumerate() {

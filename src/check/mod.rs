@@ -5,6 +5,7 @@
 
 mod comparison;
 mod derivatives;
+mod mixture_estimator;
 mod partitioner;
 mod row_source;
 mod sampler;
@@ -14,6 +15,7 @@ mod score_model;
 mod tests;
 
 pub use derivatives::{check_divergence, check_log_density};
+pub use mixture_estimator::check_mixture_estimator;
 pub use partitioner::check_partitioner;
 pub use row_source::check_row_source;
 pub use sampler::check_sampler;

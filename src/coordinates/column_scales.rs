@@ -6,40 +6,38 @@
 
 use nalgebra::DVector;
 
+use super::columns::Columns;
 use super::units::Units;
 use super::within_cells::{effective_rows, std_within_cells};
-use crate::cells::Partitioner;
 use crate::error::Result;
-use crate::rows::{FoldRule, Moments};
+use crate::mixture::MixtureEstimator;
 
 /// Standard deviations of a χ² statistic that count as chance.
 const CHANCE: f64 = 2.0;
 /// Rows that are shared between cells tell less of a standard deviation: its variance is this much larger.
 const LENIENCE: f64 = 2.0;
 
-/// The data's units in one working unit, a column each, from the moments, the columns' standard deviations
-/// `std` and `nearest`, units of the powers of ten nearest to these.
+/// The data's units in one working unit, a column each, from the columns and `nearest`, units of the powers
+/// of ten nearest to their standard deviations.
 ///
 /// Working units make the standard deviations within cells equal. Where powers of ten can do that up to
 /// sampling noise they are used, so that columns that are equal stay so exactly. Those of `nearest`
-/// remain where the partitioner has no mixture to name cells, and for columns that do not vary.
+/// remain for columns that do not vary, and where the cells of a mixture tell nothing.
 pub(super) fn column_scales(
-    moments: &Moments,
-    std: &DVector<f64>,
+    columns: &Columns<'_>,
     nearest: &Units,
-    seed: u64,
-    fold_rule: FoldRule,
-    partitioner: &dyn Partitioner,
+    estimator: &dyn MixtureEstimator,
 ) -> Result<DVector<f64>> {
+    let std = &columns.std;
     let mut scales = nearest.scale().clone();
     if std.iter().filter(|std| **std > 0.0).count() < 2 {
         return Ok(scales);
     }
     let whole = std.zip_map(&scales, |std, scale| if std > 0.0 { std } else { scale });
     let standardised = Units { scale: whole.clone(), ..nearest.clone() };
-    let sample = moments.subsample(&standardised, seed, fold_rule);
+    let sample = columns.subsample(&standardised);
     let given = scales.component_div(&whole);
-    let Some(within) = std_within_cells(&sample, &given, partitioner)? else { return Ok(scales) };
+    let Some(within) = std_within_cells(&sample, &given, estimator)? else { return Ok(scales) };
     let within = std.component_mul(&within);
     let powers = powers_of_ten(&within);
     let groups = groups_of_equals(&within.component_div(&powers), effective_rows(&sample.weights));

@@ -4,18 +4,25 @@ use nalgebra::{DMatrix, DVector, SymmetricEigen};
 
 use super::hull::DEGENERATE;
 use crate::error::{Error, Result};
-use crate::levels::RestCoordinates;
 use crate::rows::{FoldedSample, IsotropicRest};
 
 /// A flat bottom has this many directions at least.
 const SMALLEST_BOTTOM: usize = 5;
 /// Where rows are few a direction wants this many.
 const ROWS_PER_DIRECTION: u64 = 4;
+/// A direction has too few rows below this many: those outside a fold should span all directions too.
+const FEWEST_ROWS_PER_DIRECTION: f64 = 1.5;
 /// Standard errors within which a flat bottom's kurtosis has to be a Gaussian's. One in a thousand samples
 /// of noise exceeds so many, and takes all directions for active.
 const KURTOSIS_ERRORS: f64 = 4.0;
 
+/// Are there too few rows for a covariance of `dim` directions?
+pub(crate) fn are_few(rows: u64, dim: usize) -> bool {
+    rows as f64 <= FEWEST_ROWS_PER_DIRECTION * dim as f64
+}
+
 /// Principal directions of the data, by rising variance.
+#[derive(Debug, Clone)]
 pub(crate) struct Spectrum {
     pub(crate) variances: DVector<f64>,
     /// d × d.
@@ -23,13 +30,14 @@ pub(crate) struct Spectrum {
 }
 
 /// The active directions, and the rest in which every component has one known variance.
+#[derive(Debug, Clone)]
 pub(crate) struct Split {
     /// d × m.
     pub(crate) active: DMatrix<f64>,
     pub(crate) variances: DVector<f64>,
     /// d × (d − m).
-    rest: DMatrix<f64>,
-    isotropic: IsotropicRest,
+    pub(crate) rest: DMatrix<f64>,
+    pub(crate) isotropic: IsotropicRest,
 }
 
 impl Spectrum {
@@ -167,14 +175,6 @@ impl Split {
     /// Standard deviation along the rest; infinite when there is none.
     pub(crate) fn rest_std(&self) -> f64 {
         if self.rest.ncols() > 0 { self.isotropic.variance.sqrt() } else { f64::INFINITY }
-    }
-
-    pub(crate) fn rest_coordinates(&self, working: &FoldedSample) -> RestCoordinates {
-        RestCoordinates {
-            axes: self.rest.clone(),
-            variance: self.isotropic.variance,
-            rows: &working.rows * &self.rest,
-        }
     }
 }
 

@@ -5,12 +5,10 @@ use std::f64::consts::TAU;
 use nalgebra::{DMatrix, DVector};
 
 use super::hull::DEGENERATE;
-use super::spectrum::Spectrum;
-use crate::cells::Partitioner;
+use super::spectrum::{Spectrum, are_few};
 use crate::error::Result;
-use crate::learner::diagnosis::are_few;
 use crate::linalg::transposed_product;
-use crate::mixture::{GaussianMixture, MixtureParameters};
+use crate::mixture::{GaussianMixture, MixtureEstimator, MixtureParameters};
 use crate::process::NoiseLevel;
 use crate::rows::{FoldedSample, WeightedRows};
 use crate::search::CellSums;
@@ -34,32 +32,31 @@ const SMALLEST_SHARE: f64 = 1e-6;
 const CUMULANT_ERRORS: f64 = 2.0;
 
 /// Standard deviations of the columns of `sample` within cells, for columns of standard deviation 1;
-/// `None` where the partitioner finds no mixture, or one as good in the units `given`, or where there are
-/// hardly more rows than columns.
+/// `None` where the mixture found is as good in the units `given`, or where there are hardly more rows than
+/// columns.
 ///
 /// Cells are sought in coordinates in which no column's blur is much wider than others'. Few rows hardly
 /// show the blur, and then the units that are given may tell more of it.
 pub(crate) fn std_within_cells(
     sample: &FoldedSample,
     given: &DVector<f64>,
-    partitioner: &dyn Partitioner,
+    estimator: &dyn MixtureEstimator,
 ) -> Result<Option<DVector<f64>>> {
     if are_few(sample.stands_for, sample.rows.ncols()) {
         return Ok(None);
     }
-    let Some(found) = Cells::find(sample, &largest_blur(sample), partitioner)? else { return Ok(None) };
+    let found = Cells::find(sample, &largest_blur(sample), estimator)?;
     let within = found.std.map(|std| if std >= SMALLEST_SHARE { std } else { 1.0 });
     let rows = effective_rows(&sample.weights);
     // The fitted scales have seen the rows that judge them: a nat each (Akaike 1974).
     let optimism = (within.len() as f64 - 1.0) / rows;
     let unequal = within.component_div(given);
-    if rows < FEW_ROWS
-        && unequal.max() < MOST_UNEQUAL * unequal.min()
-        && let Some(rescaled) = Cells::find(sample, &within, partitioner)?
-        && let Some(plain) = Cells::find(sample, given, partitioner)?
-        && plain.log_likelihood > rescaled.log_likelihood - optimism
-    {
-        return Ok(None);
+    if rows < FEW_ROWS && unequal.max() < MOST_UNEQUAL * unequal.min() {
+        let rescaled = Cells::find(sample, &within, estimator)?;
+        let plain = Cells::find(sample, given, estimator)?;
+        if plain.log_likelihood > rescaled.log_likelihood - optimism {
+            return Ok(None);
+        }
     }
     Ok(Some(within))
 }
@@ -73,12 +70,8 @@ struct Cells {
 }
 
 impl Cells {
-    /// The cells that `partitioner` finds in working units of these sizes, if it finds any.
-    fn find(
-        sample: &FoldedSample,
-        units: &DVector<f64>,
-        partitioner: &dyn Partitioner,
-    ) -> Result<Option<Self>> {
+    /// The cells of the mixture that `estimator` finds in working units of these sizes.
+    fn find(sample: &FoldedSample, units: &DVector<f64>, estimator: &dyn MixtureEstimator) -> Result<Self> {
         let mut working = sample.clone();
         for (mut column, unit) in working.rows.column_iter_mut().zip(units.iter()) {
             column /= *unit;
@@ -89,7 +82,7 @@ impl Cells {
             split = spectrum.split_leading(MOST_DIRECTIONS);
         }
         let active = split.project(&working);
-        let Some(found) = partitioner.mixture(&first_rows(&active))? else { return Ok(None) };
+        let found = estimator.mixture(&first_rows(&active))?;
         found.all_rows.check(active.rows.ncols())?;
 
         // Of directions in which nothing varies there is no likelihood: all have one.
@@ -106,7 +99,7 @@ impl Cells {
         let mixture = (0..STEPS).fold(found.all_rows, |m, _| CellSums::of(&active, &m).maximise(rest, &m));
         let variances = variances_within(mixture, &active, &working.rows)?;
         let std = variances.zip_map(units, |variance, unit| variance.max(0.0).sqrt() * unit);
-        Ok(Some(Self { std, log_likelihood: along + apart - volume }))
+        Ok(Self { std, log_likelihood: along + apart - volume })
     }
 }
 
@@ -200,7 +193,6 @@ mod tests {
     use rand_xoshiro::Xoshiro256PlusPlus;
 
     use super::*;
-    use crate::cells::SingleCell;
     use crate::reference::{GaussianMixture as Law, Law as _, Sphere};
     use crate::search::GaussianPartitioner;
 
@@ -242,7 +234,6 @@ mod tests {
         for j in 0..2 {
             assert!((within[j] * stds[j] - 1.0).abs() < 0.06, "{within} {stds:?}");
         }
-        assert!(std_within_cells(&sample, &given, &SingleCell).unwrap().is_none());
     }
 
     /// One Gaussian has nothing more to show in other units, and few rows keep theirs.

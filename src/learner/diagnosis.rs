@@ -3,21 +3,17 @@
 use nalgebra::DMatrix;
 use rand_distr::{Distribution, StandardNormal};
 
-use crate::coordinates::{BlurPath, Geometry, first_rows};
+use crate::coordinates::{ActiveRows, BlurPath, Geometry, Principal, Scaled, are_few, first_rows};
 use crate::error::Result;
+use crate::levels::Learned;
 use crate::polynomial::{HermiteBasis, LevelScore};
-use crate::process::NoiseLevels;
 use crate::report::FitWarning;
 use crate::rows::{FoldedSample, stream};
 
 /// A law wants this many rows.
 const FEWEST_ROWS: u64 = 10;
-/// And this many a direction, so that those outside a fold span all directions too.
-const FEWEST_ROWS_PER_DIRECTION: f64 = 1.5;
 /// A value farther out than this many standard deviations of its column is not a Gaussian's.
 const FAR: f64 = 10.0;
-/// A larger share of repeated rows is not a continuous law's.
-pub(crate) const REPEATED: f64 = 0.01;
 /// A cell should have this many rows for each coefficient.
 const ROWS_PER_COEFFICIENT: f64 = 5.0;
 /// Rows farther than √m + 3 component stds from every warm start are a larger share than this.
@@ -33,14 +29,24 @@ const CHANGE_STREAM: u64 = 1 << 35;
 const TOO_LARGE: f64 = 1.2;
 const DECISIVE: f64 = 10.0;
 
-/// Are there too few rows for a covariance of `dim` directions?
-pub(crate) fn are_few(rows: u64, dim: usize) -> bool {
-    rows as f64 <= FEWEST_ROWS_PER_DIRECTION * dim as f64
-}
-
-/// Few rows, heavy tails and repeated rows in a sample in working units of rows of `dim` columns.
-pub(crate) fn of_sample(sample: &FoldedSample, dim: usize, repeated_share: f64) -> Vec<FitWarning> {
+/// What the columns and their coordinates say against a fit: directions that do not vary, a given σ₀ that is
+/// too large, few rows, heavy tails and repeated rows.
+pub(crate) fn of_coordinates(
+    scaled: &Scaled<'_>,
+    principal: &Principal,
+    active: &ActiveRows,
+) -> Result<Vec<FitWarning>> {
     let mut warnings = Vec::new();
+    if let Some(relative_std) = scaled.degenerate_share() {
+        warnings.push(FitWarning::DegenerateDirection { relative_std });
+    }
+    let too_large = scaled.std_above_rows();
+    if let Some(component_std) = too_large {
+        let smallest_std = scaled.smallest_std();
+        warnings.push(FitWarning::ComponentStdTooLarge { component_std, smallest_std });
+    }
+    let columns = &scaled.columns;
+    let (sample, dim) = (&principal.sample, principal.units.dim());
     let rows = sample.stands_for;
     if rows < FEWEST_ROWS || are_few(rows, dim) {
         warnings.push(FitWarning::FewRows { rows, dim });
@@ -53,29 +59,33 @@ pub(crate) fn of_sample(sample: &FoldedSample, dim: usize, repeated_share: f64) 
     if farthest > FAR {
         warnings.push(FitWarning::HeavyTails { farthest });
     }
-    if repeated_share > REPEATED {
-        warnings.push(FitWarning::RepeatedRows { share: repeated_share });
+    if columns.repeat() {
+        warnings.push(FitWarning::RepeatedRows { share: columns.repeated_share });
     }
-    warnings
+    if let (Some(std), None, false) = (scaled.given_std, too_large, columns.repeat()) {
+        warnings.extend(of_component_std(std, &active.sample)?);
+    }
+    Ok(warnings)
 }
 
 /// A given σ₀, in the units of `sample`, that is larger than what blurs its rows.
-pub(crate) fn of_component_std(component_std: f64, sample: &FoldedSample) -> Result<Option<FitWarning>> {
+fn of_component_std(component_std: f64, sample: &FoldedSample) -> Result<Option<FitWarning>> {
     let path = BlurPath::new(&first_rows(sample))?;
     let smallest_std = path.component_std();
     let too_large = component_std > TOO_LARGE * smallest_std && path.lead_over(component_std) > DECISIVE;
     Ok(too_large.then_some(FitWarning::ComponentStdTooLarge { component_std, smallest_std }))
 }
 
-/// What went wrong from level to level: the schedule, cells with few rows, rows without a cell.
-pub(crate) fn of_levels(
-    scores: &[LevelScore],
-    levels: &NoiseLevels,
-    geometry: &Geometry,
-    seed: u64,
-) -> Result<Vec<FitWarning>> {
+/// What went wrong from level to level, where these have cells of their own: the schedule, cells with few rows,
+/// rows without a cell.
+pub(crate) fn of_levels(learned: &Learned, seed: u64) -> Result<Vec<FitWarning>> {
+    let Learned { geometry, levels, .. } = learned;
     let mut warnings = Vec::new();
-    let sample = &geometry.subsample.rows;
+    if learned.base.is_some() {
+        return Ok(warnings);
+    }
+    let scores: Vec<&LevelScore> = learned.scores.iter().flatten().collect();
+    let sample = &geometry.subsample().rows;
     let rows = sample.rows(0, MEASURED_ROWS.min(sample.nrows())).into_owned();
     for (level, pair) in scores.windows(2).enumerate() {
         let noise = levels[level].noise_to_signal();
@@ -101,7 +111,7 @@ pub(crate) fn of_levels(
 fn few_rows(score: &LevelScore, level: usize, geometry: &Geometry) -> Result<Vec<FitWarning>> {
     let basis = score.basis();
     let features = HermiteBasis::count(geometry.active_dim(), basis.hermite().degree());
-    let sample = &geometry.subsample;
+    let sample = geometry.subsample();
     let mut responsibilities = basis.partition().responsibilities(basis.bandwidth(), &sample.rows)?;
     for (mut row, weight) in responsibilities.row_iter_mut().zip(&sample.weights) {
         row *= *weight;

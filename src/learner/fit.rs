@@ -2,13 +2,13 @@ use std::sync::Arc;
 
 use super::diagnosis;
 use super::model::DiffusionModel;
-use super::settings::DiffusionLearner;
-use crate::cells::Partition;
-use crate::coordinates::Geometry;
+use super::settings::{CellSource, DiffusionLearner};
+use crate::cells::Partitioner;
+use crate::coordinates::{ActiveRows, Columns, Geometry, Principal, Scaled};
 use crate::error::{Error, Result};
-use crate::levels::{Induction, Tried, correct_base, correction_tasks};
-use crate::passes::{Pass, PassFrame, RegressionTask, Statistics, Sums, Task};
-use crate::polynomial::{LevelScore, NormalEquations, PiecewisePolynomialScore};
+use crate::levels::{Base, Learned, LevelFits, OneCell, Setup, smallest_std};
+use crate::passes::{Pass, Statistics, Sums, Task};
+use crate::polynomial::{NormalEquations, PiecewisePolynomialScore, SmoothingBasis};
 use crate::process::NoiseLevels;
 use crate::report::{FitReport, FitWarning, LevelReport};
 use crate::rows::Moments;
@@ -61,26 +61,14 @@ pub struct Fit {
 enum State {
     /// Nothing.
     Start,
-    /// Units; the base mixture is being refined on all rows.
-    Refinement(Arc<Geometry>, Box<Refinement>),
-    /// Units and noise levels; levels are learned one after the other, each with cells of its own.
-    Induction(Arc<Geometry>, NoiseLevels, Box<Induction>),
-    /// Units, noise levels and a base mixture, whose score is corrected at all promising levels together.
-    Correction(Arc<Geometry>, NoiseLevels, Tried),
+    /// Coordinates; the mixture of the subsample is being refined on all rows.
+    Refine(Arc<Geometry>, Box<Refinement>),
+    /// Coordinates and noise levels; before the first one, moments of all rows are taken.
+    Smooth(Setup, Arc<dyn Partitioner>, Arc<SmoothingBasis>),
+    /// Levels are being learned.
+    Levels(Box<LevelFits>),
     /// Everything.
-    Done(Arc<Geometry>, NoiseLevels, Scores),
-}
-
-/// What the next pass has to know of the geometry.
-fn frame(geometry: &Geometry) -> Arc<PassFrame> {
-    Arc::new(geometry.into())
-}
-
-/// The scores of all levels and the cells that name the parts of the law.
-#[derive(Debug, Clone)]
-struct Scores {
-    by_level: Vec<Option<LevelScore>>,
-    cells: Arc<dyn Partition>,
+    Done(Box<Learned>),
 }
 
 impl Fit {
@@ -128,7 +116,7 @@ impl Fit {
     /// # Errors
     /// [`Error::IncompletePass`], [`Error::ForeignStatistics`] or [`Error::ForeignFit`] when `sums` are not
     /// those of [`next_pass`](Self::next_pass) over all rows, [`Error::NoRows`] when there are none, and
-    /// errors of the parts: schedule, partitioner, cells.
+    /// errors of the parts: schedule, estimator or partitioner, cells.
     pub fn absorb(&mut self, sums: Statistics) -> Result<&[LevelReport]> {
         let Some(pass) = self.next.clone() else {
             let foreign = sums.origin().map_or(0, |origin| origin.pass);
@@ -153,36 +141,22 @@ impl Fit {
         self.report.n_rows = n_rows;
         let state = std::mem::replace(&mut self.state, State::Start);
         #[cfg(feature = "serde")]
-        if !matches!((&state, &total), (State::Induction(..), Sums::Regression(_))) {
+        if !matches!(&state, State::Levels(fits) if fits.are_level_by_level()) {
             self.absorbed.push(Arc::new(total.clone()));
         }
-        match (state, total, &pass.task) {
-            (State::Start, Sums::Moments(moments), _) => self.begin(&moments),
-            (State::Refinement(geometry, refinement), Sums::Cells(sums), _) => {
+        match (state, total) {
+            (State::Start, Sums::Moments(moments)) => self.begin(&moments),
+            (State::Refine(geometry, refinement), Sums::Cells(sums)) => {
                 self.refine(refinement.absorb_cells(&sums, &geometry), geometry)
             }
-            (State::Refinement(geometry, refinement), Sums::Likelihoods(judged), _) => {
+            (State::Refine(geometry, refinement), Sums::Likelihoods(judged)) => {
                 self.refine(refinement.absorb_likelihoods(&judged, &geometry), geometry)
             }
-            (State::Induction(geometry, levels, mut induction), Sums::Smoothing(moments), _) => {
-                induction.absorb_moments(moments);
-                self.induct(geometry, levels, induction)
+            (State::Smooth(setup, partitioner, smoothing), Sums::Smoothing(moments)) => {
+                let one_cell = OneCell::new(smoothing, moments);
+                self.descend(LevelFits::level_by_level(partitioner, one_cell, setup), Vec::new())
             }
-            (
-                State::Induction(geometry, levels, mut induction),
-                Sums::Regression(sums),
-                Task::Regression(_, tasks),
-            ) => {
-                for task in tasks {
-                    induction.choose_cells(task, sums.clone(), n_rows, &mut self.report.levels)?;
-                }
-                self.induct(geometry, levels, induction)
-            }
-            (
-                State::Correction(geometry, levels, tried),
-                Sums::Regression(sums),
-                Task::Regression(_, tasks),
-            ) => self.correct(geometry, levels, tried, tasks, sums),
+            (State::Levels(fits), Sums::Regression(sums)) => self.descend(*fits, sums),
             _ => Err(Error::ForeignStatistics { pass: pass.number, foreign: pass.number }),
         }
     }
@@ -191,55 +165,98 @@ impl Fit {
         self.next = Some(Pass { number: self.report.passes, seed: self.seed, task });
     }
 
-    /// Units and active subspace from the moments, and the base mixture where there is one.
+    /// Coordinates from the moments, and a mixture where there is an estimator of one.
     fn begin(&mut self, moments: &Moments) -> Result<()> {
-        let warnings = &mut self.report.warnings;
-        let (given_std, partitioner) = (self.learner.component_std, self.learner.partitioner.as_ref());
-        let (geometry, found) = Geometry::new(moments, self.seed, given_std, partitioner, warnings)?;
-        self.report.dim = geometry.units.dim();
-        self.report.active_dim = geometry.active_dim();
-        self.report.working_unit = geometry.units.uniform_scale();
-        let sample = &geometry.subsample;
-        let complete = sample.is_complete();
-        let geometry = Arc::new(geometry);
-        match found {
-            Some(found) if complete => self.refine(Next::Done(found), geometry),
-            Some(found) => self.refine(Refinement::new(found).next(&geometry), geometry),
-            None => {
-                let levels = self.choose_levels(&geometry)?;
-                let induction =
-                    Induction::new(self.learner.clone(), self.seed, geometry.clone(), levels.clone());
-                self.set_next(Task::Smoothing(frame(&geometry), induction.smoothing()));
-                self.state = State::Induction(geometry, levels, Box::new(induction));
+        let columns = Columns::new(moments, self.seed)?;
+        let cells = self.learner.cells.clone();
+        let estimator = match &cells {
+            CellSource::Mixture(estimator) => Some(estimator.as_ref()),
+            CellSource::LevelByLevel(_) => None,
+        };
+        let scaled = Scaled::new(columns, self.learner.component_std, estimator)?;
+        let principal = Principal::new(&scaled)?;
+        self.report.dim = principal.units.dim();
+        self.report.working_unit = principal.units.uniform_scale();
+        match cells {
+            CellSource::Mixture(estimator) => {
+                let given_std = scaled.given_std;
+                let above_noise = |std| principal.above_noise(std);
+                let active = given_std.map_or_else(|| principal.above_bottom(), above_noise);
+                self.report.warnings.extend(diagnosis::of_coordinates(&scaled, &principal, &active)?);
+                let found = estimator.mixture(&active.sample)?;
+                found.check(&active.sample)?;
+                let component_std =
+                    given_std.unwrap_or_else(|| smallest_std(&found).min(active.split.rest_std()));
+                let geometry = self.settle(principal, active, component_std);
+                let next = if geometry.subsample().is_complete() {
+                    Next::Done(found)
+                } else {
+                    Refinement::new(found).next(&geometry)
+                };
+                self.refine(next, geometry)
+            }
+            CellSource::LevelByLevel(partitioner) => {
+                let component_std = scaled.given_std.map_or_else(|| principal.blur(), Ok)?;
+                let active = principal.above_noise(component_std);
+                self.report.warnings.extend(diagnosis::of_coordinates(&scaled, &principal, &active)?);
+                let geometry = self.settle(principal, active, component_std);
+                let setup = self.setup(geometry)?;
+                let smoothing = Arc::new(OneCell::smoothing(&setup));
+                let frame = Arc::new(setup.geometry.as_ref().into());
+                self.set_next(Task::Smoothing(frame, smoothing.clone()));
+                self.state = State::Smooth(setup, partitioner, smoothing);
                 Ok(())
             }
         }
     }
 
+    fn settle(&mut self, principal: Principal, active: ActiveRows, component_std: f64) -> Arc<Geometry> {
+        let geometry = Geometry::new(principal, active, component_std);
+        self.report.active_dim = geometry.active_dim();
+        Arc::new(geometry)
+    }
+
     /// Another pass of refinement, or the base and the levels at which it is to be corrected.
     fn refine(&mut self, next: Next, geometry: Arc<Geometry>) -> Result<()> {
-        match next {
+        let found = match next {
             Next::Pass(refinement, task) => {
                 self.set_next(task);
-                self.state = State::Refinement(geometry, Box::new(refinement));
+                self.state = State::Refine(geometry, Box::new(refinement));
+                return Ok(());
             }
-            Next::Done(found) => {
-                let geometry = Arc::new(Arc::unwrap_or_clone(geometry).with_base(found)?);
-                let levels = self.choose_levels(&geometry)?;
-                let Some(base) = &geometry.base else { return Err(Error::NoLevels) };
-                self.report.cell_path = base.tried.clone();
-                self.report.radial_shape = base.radial_shape();
-                let tasks = correction_tasks(&self.learner, &geometry, base, &levels)?;
-                let frame = frame(&geometry);
-                let (tasks, tried) = Tried::of(tasks, &self.learner, &geometry, &frame, &levels, self.seed)?;
-                if tasks.is_empty() {
-                    return self.correct(geometry, levels, tried, &[], Vec::new());
-                }
-                self.set_next(Task::Regression(frame, tasks));
-                self.state = State::Correction(geometry, levels, tried);
-            }
+            Next::Done(found) => found,
+        };
+        let geometry = if self.learner.component_std.is_some() {
+            geometry
+        } else {
+            let component_std = smallest_std(&found).min(geometry.active.split.rest_std());
+            Arc::new(Arc::unwrap_or_clone(geometry).with_component_std(component_std))
+        };
+        let base = Base::new(found, &geometry)?;
+        self.report.cell_path = base.tried.clone();
+        self.report.radial_shape = base.radial_shape();
+        let setup = self.setup(geometry)?;
+        self.descend(LevelFits::in_cells_of(base, setup), Vec::new())
+    }
+
+    /// Down the levels, until rows are needed again or all levels are done.
+    fn descend(&mut self, mut fits: LevelFits, sums: Vec<Vec<NormalEquations>>) -> Result<()> {
+        if let Some(task) = fits.advance(sums, self.report.n_rows, &mut self.report.levels)? {
+            self.set_next(task);
+            self.state = State::Levels(Box::new(fits));
+            return Ok(());
         }
+        let learned = fits.finish()?;
+        self.report.warnings.extend(diagnosis::of_levels(&learned, self.seed)?);
+        self.next = None;
+        self.state = State::Done(Box::new(learned));
         Ok(())
+    }
+
+    /// What levels are learned with.
+    fn setup(&mut self, geometry: Arc<Geometry>) -> Result<Setup> {
+        let levels = self.choose_levels(&geometry)?;
+        Ok(Setup { regression: self.learner.regression.clone(), seed: self.seed, geometry, levels })
     }
 
     /// The schedule's noise levels for the data's scale.
@@ -266,53 +283,13 @@ impl Fit {
         Ok(levels)
     }
 
-    /// Level after level until rows are needed again, or all levels are done.
-    fn induct(
-        &mut self,
-        geometry: Arc<Geometry>,
-        levels: NoiseLevels,
-        mut induction: Box<Induction>,
-    ) -> Result<()> {
-        if let Some(task) = induction.descend(&mut self.report.levels)? {
-            self.set_next(Task::Regression(frame(&geometry), vec![task]));
-            self.state = State::Induction(geometry, levels, induction);
-            return Ok(());
-        }
-        let scores = induction.into_scores();
-        self.report.warnings.extend(diagnosis::of_levels(&scores, &levels, &geometry, self.seed)?);
-        let cells = scores.last().map(|score| score.basis().partition().clone()).ok_or(Error::NoLevels)?;
-        let by_level = scores.into_iter().map(Some).collect();
-        self.next = None;
-        self.state = State::Done(geometry, levels, Scores { by_level, cells });
-        Ok(())
-    }
-
-    /// Polynomials on what the base leaves over, at all levels that promise anything.
-    fn correct(
-        &mut self,
-        geometry: Arc<Geometry>,
-        levels: NoiseLevels,
-        tried: Tried,
-        tasks: &[RegressionTask],
-        sums: Vec<Vec<NormalEquations>>,
-    ) -> Result<()> {
-        let Some(base) = &geometry.base else { return Err(Error::NoLevels) };
-        let cells = base.cells.clone();
-        let (by_level, reports) =
-            correct_base(&self.learner, &geometry, &levels, tried, tasks, sums, self.report.n_rows)?;
-        self.report.levels = reports;
-        self.next = None;
-        self.state = State::Done(geometry, levels, Scores { by_level, cells });
-        Ok(())
-    }
-
-    /// The noise levels, once the first pass has chosen them.
+    /// The noise levels, once the first pass, or those that refine a mixture, have chosen them.
     pub fn levels(&self) -> Option<&NoiseLevels> {
         match &self.state {
-            State::Start | State::Refinement(..) => None,
-            State::Induction(_, levels, _) | State::Correction(_, levels, _) | State::Done(_, levels, _) => {
-                Some(levels)
-            }
+            State::Start | State::Refine(..) => None,
+            State::Smooth(setup, ..) => Some(&setup.levels),
+            State::Levels(fits) => Some(fits.levels()),
+            State::Done(learned) => Some(&learned.levels),
         }
     }
 
@@ -326,19 +303,20 @@ impl Fit {
     /// # Errors
     /// [`Error::IncompletePass`] while a pass is still to be absorbed.
     pub fn finish(self) -> Result<DiffusionModel> {
-        let State::Done(geometry, levels, scores) = self.state else {
+        let State::Done(learned) = self.state else {
             let (pass, expected) = (self.report.passes, self.report.n_rows);
             return Err(Error::IncompletePass { pass, expected, found: 0 });
         };
+        let Learned { geometry, levels, base, scores, cells } = *learned;
         let geometry = Arc::unwrap_or_clone(geometry);
         let score = PiecewisePolynomialScore::new(
-            geometry.subspace,
+            geometry.active.subspace(),
             geometry.covariance,
             geometry.component_std,
             levels,
-            geometry.base.map(|base| base.mixture),
-            scores.by_level,
+            base,
+            scores,
         );
-        DiffusionModel::new(score, scores.cells, geometry.units, self.learner.sampler, self.report)
+        DiffusionModel::new(score, cells, geometry.units, self.learner.sampler, self.report)
     }
 }

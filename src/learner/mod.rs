@@ -1,7 +1,8 @@
 //! The learner: a composition of parts, the fit that runs its passes, and the fitted model.
 
-pub(crate) mod diagnosis;
+mod diagnosis;
 mod fit;
+mod fitting;
 mod model;
 mod observer;
 mod settings;
@@ -10,3 +11,5 @@ pub use fit::Fit;
 pub use model::DiffusionModel;
 pub use observer::FitObserver;
 pub use settings::DiffusionLearner;
+
+pub(crate) use settings::CellSource;

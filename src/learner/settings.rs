@@ -1,21 +1,15 @@
 use std::sync::Arc;
 
-use rand::{Rng, RngExt};
-
-use super::fit::Fit;
-use super::model::DiffusionModel;
-use super::observer::FitObserver;
 use crate::cells::{Partitioner, VoronoiPartitioner};
 use crate::error::{Error, Result};
-use crate::passes::RowSource;
+use crate::mixture::MixtureEstimator;
 use crate::polynomial::{PolynomialRegression, RegressionTarget};
 use crate::process::{Geometric, NoiseSchedule};
-use crate::rows::Rows;
 use crate::sampler::{Ddpm, Sampler};
 use crate::search::GaussianPartitioner;
 
-/// Learns a law from rows: a composition of a noise schedule, a partitioner, a polynomial regression
-/// and a sampler.
+/// Learns a law from rows: a composition of a noise schedule, cells, a polynomial regression and a
+/// sampler.
 ///
 /// The defaults need no tuning; every part is swapped by one `with_…` call, with a value or a box.
 ///
@@ -36,10 +30,19 @@ use crate::search::GaussianPartitioner;
 #[derive(Debug, Clone)]
 pub struct DiffusionLearner {
     pub(crate) schedule: Arc<dyn NoiseSchedule>,
-    pub(crate) partitioner: Arc<dyn Partitioner>,
+    pub(crate) cells: CellSource,
     pub(crate) regression: PolynomialRegression,
     pub(crate) sampler: Arc<dyn Sampler>,
     pub(crate) component_std: Option<f64>,
+}
+
+/// Where cells come from.
+#[derive(Debug, Clone)]
+pub(crate) enum CellSource {
+    /// A mixture in one go: the same cells at all levels.
+    Mixture(Arc<dyn MixtureEstimator>),
+    /// A level's cells out of the denoiser of the level before.
+    LevelByLevel(Arc<dyn Partitioner>),
 }
 
 impl Default for DiffusionLearner {
@@ -52,13 +55,13 @@ impl DiffusionLearner {
     /// The default composition: [`Geometric`] schedule, [`GaussianPartitioner`],
     /// [`PolynomialRegression`] of the clean row, [`Ddpm`]; component std found.
     ///
-    /// The partitioner's mixture, averaged over five folds and with a radial shape that its cells share, is
+    /// The mixture, averaged over five folds and with a radial shape that its cells share, is
     /// the score of every level in closed form; polynomials are regressed on what it leaves over and
     /// kept at the levels where they lower the held-out loss by three standard errors.
     pub fn new() -> Self {
         Self {
             schedule: Arc::new(Geometric::default()),
-            partitioner: Arc::new(GaussianPartitioner::default()),
+            cells: CellSource::Mixture(Arc::new(GaussianPartitioner::default())),
             regression: PolynomialRegression::default(),
             sampler: Arc::new(Ddpm::default()),
             component_std: None,
@@ -68,12 +71,12 @@ impl DiffusionLearner {
     /// As [`new`](Self::new), in a fifth of the time: cells are searched on one split of the rows, and the
     /// density is that of one mixture, with no average and no polynomials.
     pub fn fast() -> Self {
-        Self::new().with_partitioner(GaussianPartitioner::default().with_paths(1))
+        Self::new().with_mixture(GaussianPartitioner::default().with_paths(1))
     }
 
     /// As [`new`](Self::new), averaging also over larger numbers of cells within one standard error of the best.
     pub fn thorough() -> Self {
-        Self::new().with_partitioner(GaussianPartitioner::default().with_average_within(1.0))
+        Self::new().with_mixture(GaussianPartitioner::default().with_average_within(1.0))
     }
 
     /// The paper's composition (Gatmiry, Kelner, Lee 2024): hard Voronoi cells, regression of the
@@ -90,10 +93,16 @@ impl DiffusionLearner {
         Self { schedule: Arc::new(part), ..self }
     }
 
-    /// How space is cut into cells; [`GaussianPartitioner`] by default. [`VoronoiPartitioner::soft`] is the
-    /// plain soft-cell composition: cells of one width, found level by level.
+    /// Who estimates the mixture whose cells serve all levels; [`GaussianPartitioner`] by default. Takes the
+    /// place of a partitioner.
+    pub fn with_mixture(self, part: impl MixtureEstimator) -> Self {
+        Self { cells: CellSource::Mixture(Arc::new(part)), ..self }
+    }
+
+    /// How space is cut into cells level by level, instead of by a mixture in one go.
+    /// [`VoronoiPartitioner::soft`] is the plain soft-cell composition: cells of one width.
     pub fn with_partitioner(self, part: impl Partitioner) -> Self {
-        Self { partitioner: Arc::new(part), ..self }
+        Self { cells: CellSource::LevelByLevel(Arc::new(part)), ..self }
     }
 
     /// How the score is regressed in the cells; [`PolynomialRegression::default`] by default.
@@ -107,101 +116,11 @@ impl DiffusionLearner {
     }
 
     /// σ₀, the standard deviation of the isotropic Gaussian blur that is part of the rows, in their own
-    /// units. By default it is found: the smallest standard deviation of a cell where the partitioner finds
-    /// a mixture, else the bandwidth at which an annealed mixture of spherical Gaussians has the
+    /// units. By default it is found: the smallest standard deviation of a cell of the mixture, or level by
+    /// level the bandwidth at which an annealed mixture of spherical Gaussians has the
     /// highest held-out likelihood.
     pub fn with_component_std(self, std: f64) -> Self {
         Self { component_std: Some(std), ..self }
-    }
-
-    /// Learns the law of `rows` (n × d), taking one seed from `rng`.
-    ///
-    /// Rows that do not vary in every direction are learned on their affine hull, also where σ₀ is given: a
-    /// column that is constant, or a combination of others, has no blur of its own. That takes more rows
-    /// than columns; fewer are flat whatever their law.
-    ///
-    /// # Errors
-    /// [`Error::NoRows`], [`Error::NoColumns`], [`Error::NotFinite`] for rows that cannot be learned,
-    /// [`Error::NoVariation`] when all rows are equal, [`Error::InvalidSetting`] or
-    /// [`Error::IncompatibleParts`] for settings that make no sense, among them noise of more than 10¹⁰
-    /// standard deviations of the data, and errors of a user's own parts.
-    pub fn fit<'a, R: Rng + ?Sized>(&self, rows: impl Into<Rows<'a>>, rng: &mut R) -> Result<DiffusionModel> {
-        self.fit_source(&rows.into(), rng)
-    }
-
-    /// As [`fit`](Self::fit), watched by `observer`.
-    ///
-    /// # Errors
-    /// As `fit`, and [`Error::Stopped`] when the observer says so.
-    pub fn fit_observed<'a, R: Rng + ?Sized>(
-        &self,
-        rows: impl Into<Rows<'a>>,
-        rng: &mut R,
-        observer: &mut dyn FitObserver,
-    ) -> Result<DiffusionModel> {
-        self.fit_source_observed(&rows.into(), rng, observer)
-    }
-
-    /// Learns the law of the rows of `source`, which need not fit in memory, taking one seed from `rng`. The
-    /// model has the bits of [`fit`](Self::fit) to the same rows.
-    ///
-    /// # Errors
-    /// As `fit`; those of the source; [`Error::IncompletePass`] when a later pass finds another number of
-    /// rows than the first, [`Error::ShapeMismatch`] when blocks differ in their number of columns.
-    pub fn fit_source<S, R>(&self, source: &S, rng: &mut R) -> Result<DiffusionModel>
-    where
-        S: RowSource + ?Sized,
-        R: Rng + ?Sized,
-    {
-        struct Silent;
-        impl FitObserver for Silent {}
-        self.fit_source_observed(source, rng, &mut Silent)
-    }
-
-    /// As [`fit_source`](Self::fit_source), watched by `observer`.
-    ///
-    /// # Errors
-    /// As `fit_source`, and [`Error::Stopped`] when the observer says so.
-    pub fn fit_source_observed<S, R>(
-        &self,
-        source: &S,
-        rng: &mut R,
-        observer: &mut dyn FitObserver,
-    ) -> Result<DiffusionModel>
-    where
-        S: RowSource + ?Sized,
-        R: Rng + ?Sized,
-    {
-        let mut fit = self.start(rng)?;
-        let mut announced = false;
-        while let Some(pass) = fit.next_pass() {
-            let sums = pass.accumulate_source(source, 0)?;
-            let completed = fit.absorb(sums)?.to_vec();
-            if let (false, Some(levels)) = (announced, fit.levels()) {
-                observer.started(levels);
-                announced = true;
-            }
-            if observer.pass_done(fit.report().passes).is_break() {
-                let levels = fit.levels().map_or(0, |levels| levels.len());
-                return Err(Error::Stopped { done: fit.report().levels.len(), levels });
-            }
-            for level in &completed {
-                if observer.level_done(level).is_break() {
-                    return Err(Error::Stopped { done: level.index + 1, levels: level.n_levels });
-                }
-            }
-        }
-        observer.finished(fit.report());
-        fit.finish()
-    }
-
-    /// Starts a fit whose passes the caller runs; takes one seed from `rng`.
-    ///
-    /// # Errors
-    /// [`Error::InvalidSetting`] for settings that make no sense.
-    pub fn start<R: Rng + ?Sized>(&self, rng: &mut R) -> Result<Fit> {
-        self.validate()?;
-        Ok(Fit::new(self.clone(), rng.random()))
     }
 
     /// # Errors

@@ -3,14 +3,13 @@ use std::sync::Arc;
 use nalgebra::{DMatrix, SymmetricEigen};
 
 use crate::cells::{GaussianCells, Partition};
-use crate::coordinates::Geometry;
+use crate::coordinates::{ActiveRows, Geometry};
 use crate::error::Result;
 use crate::linalg::transposed_product;
 use crate::mixture::{
     CellMixture, CrossFittedMixture, Embedding, GaussianMixture, MixtureParameters, TriedCells, average,
 };
 use crate::process::NoiseLevel;
-use crate::rows::FoldedSample;
 use crate::search::choose_shape;
 
 /// The mixture that a partitioner found in one go: the cells' own score at every level.
@@ -26,20 +25,10 @@ pub(crate) struct Base {
     pub(crate) tried: Vec<TriedCells>,
 }
 
-/// Coordinates of a sample outside its active subspace, in which all components have one variance.
-#[derive(Debug, Clone)]
-pub(crate) struct RestCoordinates {
-    /// Orthonormal columns, d × (d − m).
-    pub(crate) axes: DMatrix<f64>,
-    pub(crate) variance: f64,
-    /// The sample's coordinates along them, n × (d − m).
-    pub(crate) rows: DMatrix<f64>,
-}
-
 impl Base {
     /// The average of the folds of `found`, in the coordinates of `geometry`.
     pub(crate) fn new(found: CrossFittedMixture, geometry: &Geometry) -> Result<Self> {
-        let (dim, sample, rest) = (geometry.active_dim(), &geometry.subsample, &geometry.rest);
+        let (dim, sample, split) = (geometry.active_dim(), geometry.subsample(), &geometry.active.split);
         let held_out = found.held_out_densities();
         let shape = choose_shape(&held_out, sample);
         let folds: Result<Vec<CellMixture>> = held_out
@@ -56,12 +45,12 @@ impl Base {
         // The centres of at most m + 1 cells span the active space, so that the other coordinates of
         // their means are free; with more cells they are the common mean.
         // A sample of the rows would tell less of them than the active space, which all rows have found.
-        let free = sample.is_complete() && rest.axes.ncols() > 0 && cells <= dim as f64 + 1.0;
-        let rest_means = if free { rest.component_means(&parts, sample)? } else { DMatrix::zeros(0, 0) };
+        let free = sample.is_complete() && split.rest.ncols() > 0 && cells <= dim as f64 + 1.0;
+        let rest_means = if free { rest_means(&parts, &geometry.active)? } else { DMatrix::zeros(0, 0) };
         let embedding = Embedding {
-            axes: geometry.subspace.axes.clone(),
-            rest: rest.axes.clone(),
-            rest_variance: rest.variance,
+            axes: split.active.clone(),
+            rest: split.rest.clone(),
+            rest_variance: split.isotropic.variance,
             rest_means,
         };
         let mixture = CellMixture::new(&density, shape, embedding)?;
@@ -81,34 +70,24 @@ impl Base {
     }
 }
 
-impl RestCoordinates {
-    /// Standard deviation along the rest; infinite when there is none.
-    pub(crate) fn std(&self) -> f64 {
-        if self.axes.ncols() > 0 { self.variance.sqrt() } else { f64::INFINITY }
-    }
-
-    /// The means of all parts' components along the rest axes, each by one M-step on the rows that its
-    /// part was fitted to: Σk × (d − m).
-    fn component_means(
-        &self,
-        parts: &[(Option<usize>, &MixtureParameters)],
-        sample: &FoldedSample,
-    ) -> Result<DMatrix<f64>> {
-        let mut means = Vec::new();
-        for &(fold, mixture) in parts {
-            let MixtureParameters { masses, means: centres, covariances } = mixture.clone();
-            let mixture = GaussianMixture::new(masses, centres, covariances)?;
-            let mut responsibilities = mixture.responsibilities(NoiseLevel::CLEAN, &sample.rows)?;
-            for (i, mut row) in responsibilities.row_iter_mut().enumerate() {
-                row *= if Some(sample.folds[i]) == fold { 0.0 } else { sample.weights[i] };
-            }
-            let sums = transposed_product(&responsibilities, &self.rows);
-            for (cell, sum) in sums.row_iter().enumerate() {
-                means.push(sum / responsibilities.column(cell).sum().max(f64::MIN_POSITIVE));
-            }
+/// The means of all parts' components along the directions that are not active, each by one M-step on the
+/// rows that its part was fitted to: Σk × (d − m).
+fn rest_means(parts: &[(Option<usize>, &MixtureParameters)], active: &ActiveRows) -> Result<DMatrix<f64>> {
+    let ActiveRows { sample, rest, .. } = active;
+    let mut means = Vec::new();
+    for &(fold, mixture) in parts {
+        let MixtureParameters { masses, means: centres, covariances } = mixture.clone();
+        let mixture = GaussianMixture::new(masses, centres, covariances)?;
+        let mut responsibilities = mixture.responsibilities(NoiseLevel::CLEAN, &sample.rows)?;
+        for (i, mut row) in responsibilities.row_iter_mut().enumerate() {
+            row *= if Some(sample.folds[i]) == fold { 0.0 } else { sample.weights[i] };
         }
-        Ok(DMatrix::from_rows(&means))
+        let sums = transposed_product(&responsibilities, rest);
+        for (cell, sum) in sums.row_iter().enumerate() {
+            means.push(sum / responsibilities.column(cell).sum().max(f64::MIN_POSITIVE));
+        }
     }
+    Ok(DMatrix::from_rows(&means))
 }
 
 /// Cells whose centres have what the components' covariances have beyond σ₀².

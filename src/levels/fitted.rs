@@ -7,6 +7,7 @@ use crate::process::{NoiseLevel, NoiseLevels};
 use crate::report::{LevelReport, Work};
 
 /// A partition with the polynomials of lowest held-out loss in its cells, at one level.
+#[derive(Debug, Clone)]
 pub(crate) struct Fitted {
     basis: LevelBasis,
     /// Whether the polynomials correct the cells' own centre denoiser, or a base.
@@ -85,7 +86,9 @@ impl Fitted {
         }
     }
 
-    pub(crate) fn into_score(self) -> LevelScore {
-        LevelScore::new(&self.basis, &self.ridge.correction, self.of_cells)
+    /// The polynomials, unless they add nothing to a base.
+    pub(crate) fn into_score(self) -> Option<LevelScore> {
+        let adds = self.of_cells || self.ridge.degree.is_some();
+        adds.then(|| LevelScore::new(&self.basis, &self.ridge.correction, self.of_cells))
     }
 }

@@ -2,10 +2,15 @@
 //! regressed in them.
 
 mod base;
-mod correction;
+mod driver;
 mod fitted;
-mod induction;
+mod known_cells;
+mod one_cell;
+mod plan;
+mod proposed_cells;
+mod setup;
 
-pub(crate) use base::{Base, RestCoordinates, smallest_std};
-pub(crate) use correction::{Tried, correct_base, correction_tasks};
-pub(crate) use induction::Induction;
+pub(crate) use base::{Base, smallest_std};
+pub(crate) use driver::{Learned, LevelFits};
+pub(crate) use one_cell::OneCell;
+pub(crate) use setup::Setup;

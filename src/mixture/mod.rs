@@ -3,6 +3,7 @@
 mod cell_mixture;
 mod component;
 mod cross_fit;
+mod estimator;
 mod general;
 mod law;
 mod noised;
@@ -13,6 +14,7 @@ mod sampling;
 mod spherical;
 
 pub use cross_fit::{CrossFit, CrossFittedMixture, TriedCells};
+pub use estimator::MixtureEstimator;
 pub use law::GaussianMixture;
 pub use parameters::MixtureParameters;
 

@@ -47,15 +47,20 @@ impl From<&Geometry> for PassFrame {
     fn from(geometry: &Geometry) -> Self {
         Self {
             units: geometry.units.clone(),
-            subspace: geometry.subspace.clone(),
+            subspace: geometry.active.subspace(),
             fold_rule: geometry.fold_rule,
             component_std: geometry.component_std,
-            held_out: geometry.base.as_ref().map_or(Vec::new(), |base| base.folds.clone()),
+            held_out: Vec::new(),
         }
     }
 }
 
 impl PassFrame {
+    /// With the mixtures of a base that have not seen a fold.
+    pub(crate) fn with_held_out(self, held_out: Vec<CellMixture>) -> Self {
+        Self { held_out, ..self }
+    }
+
     /// Number of active directions m.
     pub(crate) fn active_dim(&self) -> usize {
         self.subspace.axes.ncols()

@@ -2,11 +2,8 @@ use std::collections::HashMap;
 
 use nalgebra::{DMatrix, DVector};
 
-use super::isotropic_rest::IsotropicRest;
-use super::sample::FoldedSample;
-use super::streams::{FOLDS, FoldRule, hash};
+use super::streams::hash;
 use super::weighted::WeightedRows;
-use crate::coordinates::Units;
 
 /// Rows kept in memory for finding warm starts, at most.
 pub(crate) const SUBSAMPLE: usize = 10_000;
@@ -100,22 +97,5 @@ impl Moments {
         }
         let repeated: usize = copies.values().filter(|&&count| count > 1).sum();
         repeated as f64 / self.sample.len().max(1) as f64
-    }
-
-    /// The subsample in working units: rows in an order that is random, with their weights and folds.
-    pub(crate) fn subsample(&self, units: &Units, seed: u64, rule: FoldRule) -> FoldedSample {
-        let sample = &self.sample;
-        let raw = DMatrix::from_fn(sample.len(), self.mean.len(), |i, j| sample[i].values[j]);
-        let rows = units.noised_to_working(1.0, raw);
-        let pairs = sample.iter().zip(rows.row_iter());
-        let folds = pairs.map(|(row, values)| rule.fold(seed, row.index, values.iter().copied())).collect();
-        FoldedSample {
-            folds,
-            rows,
-            weights: sample.iter().map(|row| row.weight).collect(),
-            n_folds: FOLDS,
-            stands_for: self.rows,
-            rest: IsotropicRest::NONE,
-        }
     }
 }

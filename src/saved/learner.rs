@@ -9,7 +9,8 @@ use super::sampler::SavedSampler;
 use super::schedule::SavedSchedule;
 use crate::cells::{Partitioner, SingleCell, VoronoiPartitioner};
 use crate::error::Result;
-use crate::learner::DiffusionLearner;
+use crate::learner::{CellSource, DiffusionLearner};
+use crate::mixture::MixtureEstimator;
 use crate::polynomial::{PolynomialRegression, RegressionTarget};
 use crate::search::GaussianPartitioner;
 
@@ -24,7 +25,7 @@ pub(super) struct SavedLearner {
     component_std: Option<f64>,
 }
 
-/// The partitioners that this crate has.
+/// The estimators of mixtures and the partitioners that this crate has.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum SavedPartitioner {
@@ -57,7 +58,7 @@ impl SavedLearner {
         let denoising = target == RegressionTarget::Denoising;
         Ok(Self {
             schedule: SavedSchedule::of(learner.schedule.as_ref())?,
-            partitioner: SavedPartitioner::of(learner.partitioner.as_ref())?,
+            partitioner: SavedPartitioner::of(&learner.cells)?,
             regression: SavedRegression { max_degree, ridge, denoising },
             sampler: SavedSampler::of(learner.sampler.as_ref())?,
             component_std: learner.component_std,
@@ -69,7 +70,7 @@ impl SavedLearner {
         let target = if denoising { RegressionTarget::Denoising } else { RegressionTarget::CleanRow };
         let learner = DiffusionLearner {
             schedule: self.schedule.load()?,
-            partitioner: self.partitioner.load(),
+            cells: self.partitioner.load(),
             regression: PolynomialRegression { max_degree, ridge, target },
             sampler: self.sampler.load()?,
             component_std: self.component_std,
@@ -81,32 +82,51 @@ impl SavedLearner {
 }
 
 impl SavedPartitioner {
-    fn of(partitioner: &dyn Partitioner) -> Result<Self> {
-        let any: &dyn Any = partitioner;
-        Ok(if let Some(inner) = any.downcast_ref::<Box<dyn Partitioner>>() {
-            Self::of(inner.as_ref())?
-        } else if let Some(&GaussianPartitioner { paths, average_within, cells }) = any.downcast_ref() {
-            Self::Gaussian { paths: (paths < usize::MAX).then_some(paths), average_within, cells }
-        } else if let Some(&VoronoiPartitioner { soft, lightest_cell }) = any.downcast_ref() {
-            Self::Voronoi { soft, lightest_cell }
-        } else if any.is::<SingleCell>() {
-            Self::SingleCell
-        } else {
-            let name = part_name(&partitioner);
-            return Err(invalid(format_args!(
-                "partitioner `{name}` is not this crate's own and cannot be saved"
-            )));
-        })
+    fn of(cells: &CellSource) -> Result<Self> {
+        match cells {
+            CellSource::Mixture(estimator) => Self::of_estimator(estimator.as_ref()),
+            CellSource::LevelByLevel(partitioner) => Self::of_partitioner(partitioner.as_ref()),
+        }
     }
 
-    fn load(self) -> Arc<dyn Partitioner> {
+    fn of_estimator(estimator: &dyn MixtureEstimator) -> Result<Self> {
+        let any: &dyn Any = estimator;
+        if let Some(inner) = any.downcast_ref::<Box<dyn MixtureEstimator>>() {
+            Self::of_estimator(inner.as_ref())
+        } else if let Some(&GaussianPartitioner { paths, average_within, cells }) = any.downcast_ref() {
+            Ok(Self::Gaussian { paths: (paths < usize::MAX).then_some(paths), average_within, cells })
+        } else {
+            let name = part_name(&estimator);
+            Err(invalid(format_args!(
+                "mixture estimator `{name}` is not this crate's own and cannot be saved"
+            )))
+        }
+    }
+
+    fn of_partitioner(partitioner: &dyn Partitioner) -> Result<Self> {
+        let any: &dyn Any = partitioner;
+        if let Some(inner) = any.downcast_ref::<Box<dyn Partitioner>>() {
+            Self::of_partitioner(inner.as_ref())
+        } else if let Some(&VoronoiPartitioner { soft, lightest_cell }) = any.downcast_ref() {
+            Ok(Self::Voronoi { soft, lightest_cell })
+        } else if any.is::<SingleCell>() {
+            Ok(Self::SingleCell)
+        } else {
+            let name = part_name(&partitioner);
+            Err(invalid(format_args!("partitioner `{name}` is not this crate's own and cannot be saved")))
+        }
+    }
+
+    fn load(self) -> CellSource {
         match self {
             Self::Gaussian { paths, average_within, cells } => {
                 let (paths, cells) = (paths.unwrap_or(usize::MAX).max(1), cells.map(|cells| cells.max(1)));
-                Arc::new(GaussianPartitioner { paths, average_within, cells })
+                CellSource::Mixture(Arc::new(GaussianPartitioner { paths, average_within, cells }))
             }
-            Self::Voronoi { soft, lightest_cell } => Arc::new(VoronoiPartitioner { soft, lightest_cell }),
-            Self::SingleCell => Arc::new(SingleCell),
+            Self::Voronoi { soft, lightest_cell } => {
+                CellSource::LevelByLevel(Arc::new(VoronoiPartitioner { soft, lightest_cell }))
+            }
+            Self::SingleCell => CellSource::LevelByLevel(Arc::new(SingleCell)),
         }
     }
 }

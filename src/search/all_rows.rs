@@ -104,7 +104,7 @@ impl Refinement {
 
     /// The M-step of every fold of every candidate.
     pub(crate) fn absorb_cells(mut self, sums: &[Vec<CellSums>], geometry: &Geometry) -> Next {
-        let rest = geometry.subsample.rest;
+        let rest = geometry.subsample().rest;
         for (candidate, sums) in self.group.iter_mut().zip(sums) {
             for (mixture, sums) in candidate.folds.iter_mut().zip(sums) {
                 *mixture = sums.maximise(rest, mixture);

@@ -30,7 +30,7 @@ fn distance(law: &dyn Law, learner: &DiffusionLearner) -> f64 {
 #[test]
 fn on_crossed_segments_with_five_cells_they_halve_the_error() {
     let law = crossed_segments();
-    let few = DiffusionLearner::new().with_partitioner(GaussianPartitioner::default().with_cells(5));
+    let few = DiffusionLearner::new().with_mixture(GaussianPartitioner::default().with_cells(5));
     let none = few.clone().with_regression(PolynomialRegression::default().with_max_degree(0));
     let (with, without) = (distance(&law, &few), distance(&law, &none));
     println!("{with:.4} with polynomials, {without:.4} without");

@@ -407,7 +407,7 @@ proptest! {
     /// noise is drawn column by column.
     #[test]
     fn the_order_of_columns_does_not_matter(seed: u64) {
-        let of_sums = distances_of_swapped_columns(seed, learners().map(|learner| learner.with_partitioner(one_path())));
+        let of_sums = distances_of_swapped_columns(seed, learners().map(|learner| learner.with_mixture(one_path())));
         prop_assert!(of_sums.iter().all(|distance| *distance < 1e-6), "{of_sums:?}");
         let distances = distances_of_swapped_columns(seed, learners());
         prop_assert!(distances.iter().all(|distance| *distance < AS_SEEDS), "{distances:?}");

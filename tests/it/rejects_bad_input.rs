@@ -6,9 +6,9 @@ use gmix_diffusion::nalgebra::{DMatrix, DMatrixView, DVector};
 use gmix_diffusion::rand::{Rng, SeedableRng, rngs::StdRng};
 use gmix_diffusion::{
     CentreEstimates, CrossFittedMixture, DifferentiableScore, DiffusionLearner, DiffusionModel, Error,
-    FoldedSample, GaussianCells, GaussianMixture, LogDensity, MixtureParameters, NoiseLevel, NoiseLevels,
-    Partition, Partitioner, PolynomialRegression, Result, Rows, ScoreModel, SingleCell, VoronoiCells,
-    VoronoiPartitioner, log_density,
+    FoldedSample, GaussianCells, GaussianMixture, LogDensity, MixtureEstimator, MixtureParameters,
+    NoiseLevel, NoiseLevels, Partition, Partitioner, PolynomialRegression, Result, Rows, ScoreModel,
+    SingleCell, VoronoiCells, VoronoiPartitioner, log_density,
 };
 
 use crate::fits::{assert_works, fit, learner, normals, within_patience};
@@ -403,30 +403,26 @@ struct OddMixture {
     dim: usize,
 }
 
-impl Partitioner for OddMixture {
-    fn candidates(&self, _: &CentreEstimates<'_>, _: &mut dyn Rng) -> Result<Vec<Arc<dyn Partition>>> {
-        Ok(Vec::new())
-    }
-
-    fn mixture(&self, _: &FoldedSample) -> Result<Option<CrossFittedMixture>> {
+impl MixtureEstimator for OddMixture {
+    fn mixture(&self, _: &FoldedSample) -> Result<CrossFittedMixture> {
         let one = MixtureParameters {
             masses: DVector::from_element(1, 1.0),
             means: DMatrix::zeros(1, self.dim),
             covariances: vec![DMatrix::identity(self.dim, self.dim)],
         };
         let folds = vec![one.clone(); self.folds];
-        Ok(Some(CrossFittedMixture::new(folds, one)))
+        Ok(CrossFittedMixture::new(folds, one))
     }
 }
 
 #[test]
 fn mixtures_of_another_shape_are_an_error() {
     for (folds, dim) in [(0, 2), (3, 2), (5, 1), (5, 3)] {
-        let learner = learner(Some(0.5)).with_partitioner(OddMixture { folds, dim });
+        let learner = learner(Some(0.5)).with_mixture(OddMixture { folds, dim });
         let result = fit("an odd mixture", learner, normals(100, 2));
         assert!(matches!(result, Err(Error::ShapeMismatch { .. })), "{folds} {dim}: {result:?}");
     }
-    let fitting = learner(Some(0.5)).with_partitioner(OddMixture { folds: 5, dim: 2 });
+    let fitting = learner(Some(0.5)).with_mixture(OddMixture { folds: 5, dim: 2 });
     assert_works("a mixture", fitting, normals(100, 2));
 }
 

@@ -102,7 +102,7 @@ fn a_component_std_larger_than_the_blur_is_a_warning() {
 fn presets_are_the_parts_that_their_documentation_names() {
     let rows = targets::gmm2d_k3().draw(600, &mut StdRng::seed_from_u64(1));
     let density = |learner: DiffusionLearner| fit(&learner, &rows).log_density(&rows).unwrap();
-    let with = |partitioner| density(DiffusionLearner::new().with_partitioner(partitioner));
+    let with = |estimator| density(DiffusionLearner::new().with_mixture(estimator));
     let fast = density(DiffusionLearner::fast());
     assert_eq!(fast, with(GaussianPartitioner::default().with_paths(1)));
     assert_ne!(fast, density(DiffusionLearner::new()));

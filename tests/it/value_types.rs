@@ -93,6 +93,7 @@ fn errors_cross_threads_and_stay_small() {
 fn parts_can_be_boxed_and_shared() {
     shared::<dyn NoiseSchedule>();
     shared::<dyn Partition>();
+    shared::<dyn MixtureEstimator>();
     shared::<dyn Partitioner>();
     shared::<dyn Sampler>();
     shared::<dyn ScoreModel>();

@@ -1,0 +1,102 @@
+use rand::{Rng, RngExt};
+
+use super::fit::Fit;
+use super::model::DiffusionModel;
+use super::observer::FitObserver;
+use super::settings::DiffusionLearner;
+use crate::error::{Error, Result};
+use crate::passes::RowSource;
+use crate::rows::Rows;
+
+/// The loop around a [`Fit`].
+impl DiffusionLearner {
+    /// Learns the law of `rows` (n × d), taking one seed from `rng`.
+    ///
+    /// Rows that do not vary in every direction are learned on their affine hull, also where σ₀ is given: a
+    /// column that is constant, or a combination of others, has no blur of its own. That takes more rows
+    /// than columns; fewer are flat whatever their law.
+    ///
+    /// # Errors
+    /// [`Error::NoRows`], [`Error::NoColumns`], [`Error::NotFinite`] for rows that cannot be learned,
+    /// [`Error::NoVariation`] when all rows are equal, [`Error::InvalidSetting`] or
+    /// [`Error::IncompatibleParts`] for settings that make no sense, among them noise of more than 10¹⁰
+    /// standard deviations of the data, and errors of a user's own parts.
+    pub fn fit<'a, R: Rng + ?Sized>(&self, rows: impl Into<Rows<'a>>, rng: &mut R) -> Result<DiffusionModel> {
+        self.fit_source(&rows.into(), rng)
+    }
+
+    /// As [`fit`](Self::fit), watched by `observer`.
+    ///
+    /// # Errors
+    /// As `fit`, and [`Error::Stopped`] when the observer says so.
+    pub fn fit_observed<'a, R: Rng + ?Sized>(
+        &self,
+        rows: impl Into<Rows<'a>>,
+        rng: &mut R,
+        observer: &mut dyn FitObserver,
+    ) -> Result<DiffusionModel> {
+        self.fit_source_observed(&rows.into(), rng, observer)
+    }
+
+    /// Learns the law of the rows of `source`, which need not fit in memory, taking one seed from `rng`. The
+    /// model has the bits of [`fit`](Self::fit) to the same rows.
+    ///
+    /// # Errors
+    /// As `fit`; those of the source; [`Error::IncompletePass`] when a later pass finds another number of
+    /// rows than the first, [`Error::ShapeMismatch`] when blocks differ in their number of columns.
+    pub fn fit_source<S, R>(&self, source: &S, rng: &mut R) -> Result<DiffusionModel>
+    where
+        S: RowSource + ?Sized,
+        R: Rng + ?Sized,
+    {
+        struct Silent;
+        impl FitObserver for Silent {}
+        self.fit_source_observed(source, rng, &mut Silent)
+    }
+
+    /// As [`fit_source`](Self::fit_source), watched by `observer`.
+    ///
+    /// # Errors
+    /// As `fit_source`, and [`Error::Stopped`] when the observer says so.
+    pub fn fit_source_observed<S, R>(
+        &self,
+        source: &S,
+        rng: &mut R,
+        observer: &mut dyn FitObserver,
+    ) -> Result<DiffusionModel>
+    where
+        S: RowSource + ?Sized,
+        R: Rng + ?Sized,
+    {
+        let mut fit = self.start(rng)?;
+        let mut announced = false;
+        while let Some(pass) = fit.next_pass() {
+            let sums = pass.accumulate_source(source, 0)?;
+            let completed = fit.absorb(sums)?.to_vec();
+            if let (false, Some(levels)) = (announced, fit.levels()) {
+                observer.started(levels);
+                announced = true;
+            }
+            if observer.pass_done(fit.report().passes).is_break() {
+                let levels = fit.levels().map_or(0, |levels| levels.len());
+                return Err(Error::Stopped { done: fit.report().levels.len(), levels });
+            }
+            for level in &completed {
+                if observer.level_done(level).is_break() {
+                    return Err(Error::Stopped { done: level.index + 1, levels: level.n_levels });
+                }
+            }
+        }
+        observer.finished(fit.report());
+        fit.finish()
+    }
+
+    /// Starts a fit whose passes the caller runs; takes one seed from `rng`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] for settings that make no sense.
+    pub fn start<R: Rng + ?Sized>(&self, rng: &mut R) -> Result<Fit> {
+        self.validate()?;
+        Ok(Fit::new(self.clone(), rng.random()))
+    }
+}
