@@ -112,7 +112,7 @@ class Columns:
     law: object
 
     def draw(self, n, dim, rng):
-        return self.law.rvs((n, dim), random_state=rng)
+        return self.law.rvs(size=(n, dim), random_state=rng)
 
     def log_density(self, points):
         return self.law.logpdf(points).sum(1)

@@ -17,7 +17,8 @@ def main():
     parser.add_argument("--worst", type=int, default=15, help="how many of the worst are listed")
     chosen = parser.parse_args()
     first, end = map(int, chosen.laws.split(":"))
-    report(list(yardstick.compare((random_table(number) for number in range(first, end)), chosen)), chosen.worst)
+    tables = (random_table(number) for number in range(first, end))
+    report(list(yardstick.Judges(chosen).compare(tables)), chosen.worst)
 
 
 def random_table(number):

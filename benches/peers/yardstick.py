@@ -10,7 +10,6 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import argparse
 import hashlib
-import sys
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +53,8 @@ class Table:
     judge: Callable | None = None
     judge_draws: Callable | None = None
     n_draws: int = 5000
+    # The truth's log-likelihood where it is not the mean over test rows.
+    known_ll: float | None = None
 
     @property
     def dim(self):
@@ -83,6 +84,8 @@ class Table:
         return {**figures, **(self.judge(values) if self.judge else {})}
 
     def truth_ll(self):
+        if self.known_ll is not None:
+            return self.known_ll
         return float(self.truth["test"].mean()) if "test" in self.truth else None
 
 
@@ -195,7 +198,8 @@ class Comparison:
     @property
     def ahead(self):
         """Ours less the best rival's, or less the truth where there are no rivals; a failed fit is far behind."""
-        return self.ll(self.ours) - (self.table.truth_ll() if self.best is None else self.best_ll)
+        beside = self.table.truth_ll() if self.best is None else self.best_ll
+        return self.ll(self.ours) - (np.nan if beside is None else beside)
 
     @staticmethod
     def ll(figures):
@@ -203,15 +207,19 @@ class Comparison:
         return value if np.isfinite(value) else -np.inf
 
 
-def compare(tables, chosen):
-    """One comparison after the other."""
-    make = lambda crate: Runner(crate, chosen.composition, chosen.fit_seed, chosen.timeout, chosen.again)
-    ours = None if chosen.rivals_only else make(chosen.crate)
-    before = make(chosen.against) if chosen.against else None
-    kept = None if chosen.no_rivals else Rivals("full" if chosen.full else "quick")
-    for table in tables:
-        rival_figures = kept.figures(table) if kept else {}
-        if ours is None:
-            print(table.name, table.seed, file=sys.stderr, flush=True)
-            continue
-        yield Comparison(table, ours.figures(table), before and before.figures(table), rival_figures)
+class Judges:
+    """The crate, another checkout if there is one, and the rivals, as the options have them."""
+
+    def __init__(self, chosen):
+        runner = lambda crate: Runner(crate, chosen.composition, chosen.fit_seed, chosen.timeout, chosen.again)
+        self.ours = None if chosen.rivals_only else runner(chosen.crate)
+        self.before = runner(chosen.against) if chosen.against else None
+        self.rivals = None if chosen.no_rivals else Rivals("full" if chosen.full else "quick")
+
+    def compare(self, tables):
+        """One comparison after the other; none where rivals alone are fitted."""
+        for table in tables:
+            of_rivals = self.rivals.figures(table) if self.rivals else {}
+            if self.ours:
+                before = self.before and self.before.figures(table)
+                yield Comparison(table, self.ours.figures(table), before, of_rivals)
