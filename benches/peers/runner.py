@@ -89,9 +89,15 @@ class Runner:
                 figures.update(table.judge_draws(read(directory / "draws.f64", table.dim)))
         return figures
 
+    def build(self):
+        program = build_runner(self.crate)
+        if crate_version(self.crate) != self.version:
+            raise SystemExit(f"the sources in {self.crate} have changed meanwhile: start again")
+        return program
+
     def ask(self, line):
         if self.process is None:
-            self.program = self.program or build_runner(self.crate)
+            self.program = self.program or self.build()
             environment = {**os.environ, "RAYON_NUM_THREADS": "1"}
             pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             self.process = subprocess.Popen([self.program], env=environment, text=True, **pipes)
