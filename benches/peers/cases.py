@@ -68,12 +68,14 @@ def remarks(found, ours):
     for name in MORE:
         if any(name in fit for fit in ours):
             values = [fit[name] for fit in ours if name in fit]
-            of_rivals = [fit[name] for one in found for rival, fit in one.rivals.items() if rival == one.best and name in fit]
+            best = [one.rivals[one.best] for one in found if one.best]
+            of_rivals = [fit[name] for fit in best if name in fit]
             beside = f" (rival {np.median(of_rivals):.3g})" if of_rivals else ""
             yield f"{name} {np.median(values):.3g}/{max(values, key=abs):.3g}{beside}"
     if any("em_truth" in one.rivals for one in found):
-        kl = lambda figures: median_of(one.table.truth_ll() - figures(one)["ll"] for one in found if "ll" in figures(one))
-        yield f"KL {kl(lambda one: one.ours):.4f} (EM from truth {kl(lambda one: one.rivals.get('em_truth', {})):.4f})"
+        ours_kl = median_of(one.table.truth_ll() - one.ll(one.ours) for one in found)
+        em_kl = median_of(one.table.truth_ll() - one.rivals["em_truth"]["ll"] for one in found)
+        yield f"KL {ours_kl:.4f} (EM from truth {em_kl:.4f})"
     if found[0].before:
         change = [max(one.ll(one.ours), -1e3) - max(one.ll(one.before), -1e3) for one in found]
         yield f"change {np.median(change):+.3f} ({min(change):+.3f} to {max(change):+.3f})"

@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 
 from laws import Ball, Columns, Gaussian, Law, Part, Segment, Sphere, StudentT, gaussians, random_map, random_rotation
 from laws import single
+from marron_wand import MARRON_WAND, best_kernel_mise
 from yardstick import Table, generator, table_of
 
 KINDS: dict[str, list] = {}
@@ -73,6 +74,14 @@ def in_box(half, dim):
     return lambda rng, n: rng.uniform(-half, half, (n, dim))
 
 
+def around(radius):
+    return lambda rng, n: on_circle(n, radius)
+
+
+def wide(std, dim):
+    return lambda rng, n: std * rng.standard_normal((n, dim))
+
+
 def on_circle(k, radius):
     angles = 2 * np.pi * np.arange(k) / k
     return radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
@@ -87,15 +96,19 @@ def wrong_longitudes(rng, n):
 EIGHT = gaussians(np.ones(8), on_circle(8, 5.0), [0.35] * 8)
 RING = single(Sphere(2, 0.05), 2, scale=3.0)
 TRIANGLE = gaussians(np.ones(3), on_circle(3, 5 / np.sqrt(3)), [1.0] * 3)  # 5 apart
-MAP = gaussians([0.4, 0.3, 0.2, 0.1], [[-120, 37], [-87, 41], [-74, 41], [-95, 30]], [[1.5, 2], [1, 1], [0.4, 0.6], [2, 1]])
-for n_strays in (3, 10):
-    case("A", f"eight clusters, {n_strays} strays", with_strays, law=EIGHT, n=1200, strays=in_box(60, 2), n_strays=n_strays)
-case("A", "ring, 5 strays", with_strays, law=RING, n=1000, strays=in_box(50, 2), n_strays=5)
-case("A", "three clusters, 3 at 30σ", with_strays, law=TRIANGLE, n=1000, strays=lambda rng, n: 30 * on_circle(n, 1), n_strays=3)
-case("A", "three clusters, 5 at 10⁴σ", with_strays, law=TRIANGLE, n=1000, strays=lambda rng, n: 1e4 * on_circle(n, 1), n_strays=5)
-case("A", "map, 4 wrong longitudes", with_strays, law=MAP, n=1500, strays=wrong_longitudes, n_strays=4)
 TEN = gaussians([0.3, 0.3, 0.2, 0.2], 2.2 * np.eye(4, 10), [0.8] * 4)
-case("A", "ten dimensions, .3 % of N(0, 400)", with_strays, law=TEN, n=2000, strays=lambda rng, n: 20 * rng.standard_normal((n, 10)), n_strays=6)
+MAP = gaussians(
+    [0.4, 0.3, 0.2, 0.1], [[-120, 37], [-87, 41], [-74, 41], [-95, 30]], [[1.5, 2], [1, 1], [0.4, 0.6], [2, 1]]
+)
+for n_strays in (3, 10):
+    strays = dict(strays=in_box(60, 2), n_strays=n_strays)
+    case("A", f"eight clusters, {n_strays} strays", with_strays, law=EIGHT, n=1200, **strays)
+case("A", "ring, 5 strays", with_strays, law=RING, n=1000, strays=in_box(50, 2), n_strays=5)
+for n_strays, radius in ((3, 30), (5, 10_000)):
+    strays = dict(strays=around(radius), n_strays=n_strays)
+    case("A", f"three clusters, {n_strays} at {radius}σ", with_strays, law=TRIANGLE, n=1000, **strays)
+case("A", "map, 4 wrong longitudes", with_strays, law=MAP, n=1500, strays=wrong_longitudes, n_strays=4)
+case("A", "ten dimensions, .3 % of N(0, 400)", with_strays, law=TEN, n=2000, strays=wide(20, 10), n_strays=6)
 
 
 # C: plateaus. Every seed but the first is mapped or turned.
@@ -190,64 +203,10 @@ case("D", "30% zeros, jittered", zeros, share=0.3, n=2000, jitter=0.001)
 case("D", "20% zeros, three columns", zeros, share=0.2, n=3000, dim=3)
 
 
-# E: Marron and Wand (1992), "Exact mean integrated squared error", Annals of Statistics 20, table 1.
+# E: densities on the line. `ise` is the integrated squared error over the best possible kernel estimate's.
 
 
-def wand(weights, means, stds):
-    return np.asarray(weights, float), np.asarray(means, float), np.asarray(stds, float)
-
-
-L5, L8 = np.arange(5), np.arange(8)
-MARRON_WAND = {
-    "1 Gaussian": wand([1], [0], [1]),
-    "2 skewed": wand([1 / 5, 1 / 5, 3 / 5], [0, 1 / 2, 13 / 12], [1, 2 / 3, 5 / 9]),
-    "3 strongly skewed": wand(np.full(8, 1 / 8), 3 * ((2 / 3) ** L8 - 1), (2 / 3) ** L8),
-    "4 kurtotic": wand([2 / 3, 1 / 3], [0, 0], [1, 1 / 10]),
-    "5 outlier": wand([1 / 10, 9 / 10], [0, 0], [1, 1 / 10]),
-    "6 bimodal": wand([1 / 2, 1 / 2], [-1, 1], [2 / 3, 2 / 3]),
-    "7 separated": wand([1 / 2, 1 / 2], [-3 / 2, 3 / 2], [1 / 2, 1 / 2]),
-    "8 skewed bimodal": wand([3 / 4, 1 / 4], [0, 3 / 2], [1, 1 / 3]),
-    "9 trimodal": wand([9 / 20, 9 / 20, 1 / 10], [-6 / 5, 6 / 5, 0], [3 / 5, 3 / 5, 1 / 4]),
-    "10 claw": wand([1 / 2, *np.full(5, 1 / 10)], [0, *(L5 / 2 - 1)], [1, *np.full(5, 1 / 10)]),
-    "11 double claw": wand(
-        [49 / 100, 49 / 100, *np.full(7, 1 / 350)],
-        [-1, 1, *((np.arange(7) - 3) / 2)],
-        [2 / 3, 2 / 3, *np.full(7, 1 / 100)],
-    ),
-    "12 asymmetric claw": wand(
-        [1 / 2, *(2.0 ** (1 - (L5 - 2)) / 31)], [0, *(L5 - 2 + 1 / 2)], [1, *(2.0 ** -(L5 - 2) / 10)]
-    ),
-    "13 asym. double claw": wand(
-        [46 / 100, 46 / 100, *np.full(3, 1 / 300), *np.full(3, 7 / 300)],
-        [-1, 1, -1 / 2, -1, -3 / 2, 1 / 2, 1, 3 / 2],
-        [2 / 3, 2 / 3, *np.full(3, 1 / 100), *np.full(3, 7 / 100)],
-    ),
-    "14 smooth comb": wand(
-        2.0 ** (5 - np.arange(6)) / 63, (65 - 96 * 0.5 ** np.arange(6)) / 21, 32 / 63 / 2.0 ** np.arange(6)
-    ),
-    "15 discrete comb": wand(
-        [*np.full(3, 2 / 7), *np.full(3, 1 / 21)],
-        [*((12 * np.arange(3) - 15) / 7), *(2 * np.arange(8, 11) / 7)],
-        [*np.full(3, 2 / 7), *np.full(3, 1 / 21)],
-    ),
-}
-
-
-def best_kernel_mise(weights, means, stds, n):
-    """Of a Gaussian kernel estimate with its best bandwidth; theorem 2.1 there."""
-    gaps = means[:, None] - means
-    squares = stds[:, None] ** 2 + stds**2
-
-    def overlap(extra):
-        return weights @ stats.norm.pdf(gaps, scale=np.sqrt(squares + extra)) @ weights
-
-    def mise(h):
-        return 1 / (2 * np.sqrt(np.pi) * n * h) + (1 - 1 / n) * overlap(2 * h**2) - 2 * overlap(h**2) + overlap(0)
-
-    return min(mise(h) for h in np.geomspace(0.001, 2, 400))
-
-
-def marron_wand(name, seed, rng, law, n):
+def on_line(name, seed, rng, law, n):
     weights, means, stds = law
     law = gaussians(weights, means[:, None], stds)
     table = table_of(name, seed, law, n, rng, moments=law.moments())
@@ -266,7 +225,7 @@ def marron_wand(name, seed, rng, law, n):
 
 for n in (1000, 10_000):
     for name, law in MARRON_WAND.items():
-        case("E", f"{name}, {n}", marron_wand, law=law, n=n)
+        case("E", f"{name}, {n}", on_line, law=law, n=n)
 
 
 # F: unequal widths around one place, and heavy tails.
@@ -277,15 +236,16 @@ def needle(share, std, dim):
     return gaussians([1 - share, share], [np.zeros(dim), place], [1.0, std])
 
 
-for share, std, dim in ((0.03, 0.1, 2), (0.1, 0.3, 2), (0.05, 0.03, 1), (0.05, 0.01, 3), (0.05, 0.001, 2), (0.05, 0.2, 5)):
+NEEDLES = ((0.03, 0.1, 2), (0.1, 0.3, 2), (0.05, 0.03, 1), (0.05, 0.01, 3), (0.05, 0.001, 2), (0.05, 0.2, 5))
+for share, std, dim in NEEDLES:
     case("F", f"needle {share:.0%}, std {std:g}, d {dim}", from_law, law=needle(share, std, dim), n=3000, condition=10)
 for freedom in (3, 5):
     for dim in (1, 2, 5, 10):
         case("F", f"t{freedom}, d {dim}", from_law, law=single(StudentT(freedom), dim), n=3000)
 for dim in (1, 2, 5):
     case("F", f"Laplace, d {dim}", from_law, law=single(Columns(stats.laplace), dim), n=3000, condition=1)
-    wide = gaussians([0.5, 0.5], np.zeros((2, dim)), [1.0, 3.0])
-    case("F", f"N(0, 1) with N(0, 9), d {dim}", from_law, law=wide, n=3000)
+    scales = gaussians([0.5, 0.5], np.zeros((2, dim)), [1.0, 3.0])
+    case("F", f"N(0, 1) with N(0, 9), d {dim}", from_law, law=scales, n=3000)
 case("F", "logistic, d 2", from_law, law=single(Columns(stats.logistic), 2), n=3000, condition=1)
 
 

@@ -60,7 +60,8 @@ def components(name, seed, rng, table, k, n_train, whiten=False, rounded=False, 
 for k in (8, 15, 20, 30):
     case("B", f"digits, {k} components", components, table="digits", k=k, n_train=900)
 case("B", "digits, 10 components, rounded", components, table="digits", k=10, n_train=900, rounded=True)
-case("B", "digits, 10 whitened", components, table="digits", k=10, n_train=900, whiten=True)
+for k in (10, 20):
+    case("B", f"digits, {k} whitened", components, table="digits", k=k, n_train=900, whiten=True)
 case("B", "wine, 6 components", components, table="wine", k=6, n_train=140, standardise=True)
 case("B", "cancer, 8 components", components, table="cancer", k=8, n_train=450, standardise=True)
 case("B", "cancer, 5 whitened", components, table="cancer", k=5, n_train=450, standardise=True, whiten=True)
