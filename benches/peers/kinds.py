@@ -209,7 +209,7 @@ case("D", "20% zeros, three columns", zeros, share=0.2, n=3000, dim=3)
 def on_line(name, seed, rng, law, n):
     weights, means, stds = law
     law = gaussians(weights, means[:, None], stds)
-    table = table_of(name, seed, law, n, rng, moments=law.moments())
+    table = table_of(name, seed, law, n, rng, moments=law.moments(), rivals=("em",))
     step = 0.001
     points = np.arange(-5, 5, step)[:, None]
     table.parts["grid"], table.truth["grid"] = points, law.log_density(points)

@@ -34,6 +34,7 @@ def random_table(number):
     table = yardstick.table_of("random", number, law, n, rng, train=train, about=about)
     if n_strays:
         table.parts["strays"] = strays.draw(STRAY_ROWS, rng)
+        table.stray_share = share
     return table
 
 
@@ -96,6 +97,11 @@ def report(found, worst):
     ahead = np.array([one.ahead for one in found])
     print(f"{len(found)} laws; ours - best rival, nats a row (held-out rows of the law without its strays)")
     show_distribution("ours - best rival", ahead)
+    strayed = np.array([one.table.stray_share > 0 for one in found])
+    show_distribution(f"with strays, {strayed.sum()}", ahead[strayed])
+    show_distribution(f"without, {(~strayed).sum()}", ahead[~strayed])
+    if found[0].rivals:
+        show_distribution("strays tested too", np.array([one.ahead_with_strays for one in found]))
     behind = np.array([one.table.truth_ll() - one.ll(one.ours) for one in found])
     show_distribution("truth - ours", behind)
     show_distribution("truth - best rival", ahead + behind)
@@ -117,6 +123,8 @@ def report(found, worst):
 
 
 def show_distribution(title, values):
+    if not len(values):
+        return
     shares = f"below -.1: {(values < -0.1).mean():.1%}, below -.5: {(values < -0.5).mean():.1%}"
     levels = (0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
     finite = np.maximum(values, -999)

@@ -53,6 +53,8 @@ class Table:
     judge: Callable | None = None
     judge_draws: Callable | None = None
     n_draws: int = 5000
+    # Of the training rows from another law, of which the part `strays` has test rows.
+    stray_share: float = 0.0
     # The truth's log-likelihood where it is not the mean over test rows.
     known_ll: float | None = None
 
@@ -200,6 +202,13 @@ class Comparison:
         """Ours less the best rival's, or less the truth where there are no rivals; a failed fit is far behind."""
         beside = self.table.truth_ll() if self.best is None else self.best_ll
         return self.ll(self.ours) - (np.nan if beside is None else beside)
+
+    @property
+    def ahead_with_strays(self):
+        """The same for test rows with as large a share of strays as training rows have."""
+        share = self.table.stray_share
+        whole = lambda fit: (1 - share) * self.ll(fit) + share * fit.get("strays", -np.inf if share else 0.0)
+        return whole(self.ours) - max(whole(fit) for fit in self.rivals.values())
 
     @staticmethod
     def ll(figures):
