@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 import numpy as np
+from scipy.stats import multivariate_normal
 from sklearn.cluster import kmeans_plusplus
+from sklearn.covariance import OAS, LedoitWolf
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
+from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 MOST_COMPONENTS = 20
@@ -23,6 +25,7 @@ TOLERANCES = (1e-5, 1e-6)
 MOST_STEPS = 1000
 # Starts by k-means++, compared after this many steps of EM.
 STARTS, SHORT = 5, 20
+BANDWIDTHS = np.geomspace(0.02, 1.0, 24)
 
 
 @dataclass
@@ -60,13 +63,17 @@ def judged(fitted: Fitted) -> Fit:
     return Fit(fitted.method, values, {**times, **fitted.figures})
 
 
-def em_bic(train, test, component_std, seed, most_components=MOST_COMPONENTS) -> list[Fitted]:
+def em_bic(
+    train, test, component_std, seed, most_components=MOST_COMPONENTS, numbers=None, starts=1, types=COVARIANCE_TYPES
+) -> list[Fitted]:
     """scikit-learn's EM, number of components by BIC: full covariances only, and all four types."""
     best = {}
     seconds = dict.fromkeys(COVARIANCE_TYPES, 0.0)
-    for covariance_type in COVARIANCE_TYPES:
-        for k in range(1, min(most_components, len(train)) + 1):
-            mixture = GaussianMixture(k, covariance_type=covariance_type, max_iter=200, random_state=seed)
+    numbers = numbers or range(1, most_components + 1)
+    for covariance_type in types:
+        for k in (k for k in numbers if k <= len(train)):
+            settings = dict(covariance_type=covariance_type, n_init=starts, max_iter=200)
+            mixture = GaussianMixture(k, **settings, random_state=seed)
             start = time.process_time()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)
@@ -87,7 +94,47 @@ def em_bic(train, test, component_std, seed, most_components=MOST_COMPONENTS) ->
             dict(components=mixture.n_components, covariance_type=chosen),
         )
 
-    return [fit_of("em_full", ("full",)), fit_of("em_types", COVARIANCE_TYPES)]
+    return [fit_of("em_full", ("full",)), fit_of("em_types", types)]
+
+
+def em_from(train, test, component_std, seed, moments) -> list[Fitted]:
+    """EM from given masses, means and covariances, full covariances."""
+    masses, means, covariances = moments
+    start = dict(weights_init=masses, means_init=means, precisions_init=np.linalg.inv(covariances))
+    mixture = GaussianMixture(len(masses), max_iter=1000, tol=1e-6, random_state=seed, **start)
+    seconds = fit_quietly(mixture, train)
+    return [mixture_fitted("em_truth", mixture, seconds, test)]
+
+
+def bayesian_mixture(train, test, component_std, seed, steps=1000) -> list[Fitted]:
+    """scikit-learn's variational mixture of at most twenty components, full covariances."""
+    mixture = BayesianGaussianMixture(n_components=min(MOST_COMPONENTS, len(train)), max_iter=steps, random_state=seed)
+    seconds = fit_quietly(mixture, train)
+    return [mixture_fitted("bayes", mixture, seconds, test)]
+
+
+def shrunk_gaussians(train, test, component_std, seed) -> list[Fitted]:
+    """One Gaussian, its covariance shrunk by Ledoit and Wolf's rule, and by the oracle-approximating one."""
+
+    def fit_of(method, shrunk):
+        seconds, shrunk = processor_seconds(lambda: shrunk.fit(train))
+        law = multivariate_normal(shrunk.location_, shrunk.covariance_, allow_singular=True)
+        log_density, draw = lambda: np.atleast_1d(law.logpdf(test)), lambda: law.rvs(len(test), random_state=seed)
+        return Fitted(method, seconds, log_density, draw)
+
+    return [fit_of("ledoit_wolf", LedoitWolf()), fit_of("oas", OAS())]
+
+
+def fit_quietly(mixture, train):
+    """Seconds of a fit, converged or not."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return processor_seconds(lambda: mixture.fit(train))[0]
+
+
+def mixture_fitted(method, mixture, seconds, test):
+    log_density, draw = lambda: mixture.score_samples(test), lambda: mixture.sample(len(test))
+    return Fitted(method, seconds, log_density, draw, dict(components=mixture.n_components))
 
 
 def em_starts(train, test, component_std, seed, components) -> list[Fitted]:
@@ -194,7 +241,7 @@ def log_sum_exp(logits):
     return top[:, 0] + np.log(logits.sum(axis=1))
 
 
-def kernel_density(train, test, component_std, seed) -> list[Fitted]:
+def kernel_density(train, test, component_std, seed, bandwidths=BANDWIDTHS) -> list[Fitted]:
     """Gaussian kernels on standardised columns, one bandwidth by leave-one-out likelihood of 1,000 rows."""
     start = time.process_time()
     scale = train.std(axis=0)
@@ -209,7 +256,7 @@ def kernel_density(train, test, component_std, seed) -> list[Fitted]:
     def left_out_likelihood(bandwidth):
         return log_sum_exp(-squares / (2 * bandwidth**2)).mean() - dim * np.log(bandwidth)
 
-    bandwidth = max(np.geomspace(0.02, 1.0, 24), key=left_out_likelihood)
+    bandwidth = max(bandwidths, key=left_out_likelihood)
     seconds = time.process_time() - start
 
     def draw():
