@@ -6,7 +6,8 @@ use std::sync::Arc;
 use nalgebra::{DMatrixView, DMatrixViewMut};
 use rand::Rng;
 
-use super::model::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel};
+use super::gaussian_law::GaussianLaw;
+use super::model::{DifferentiableScore, LogDensity, ScoreModel};
 use crate::error::Result;
 use crate::process::NoiseLevel;
 

@@ -3,11 +3,13 @@
 mod centre;
 mod draws;
 mod forward;
+mod gaussian_law;
 mod model;
 mod numerical_divergence;
 mod start;
 
-pub use model::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel};
+pub use gaussian_law::GaussianLaw;
+pub use model::{DifferentiableScore, LogDensity, ScoreModel};
 pub use numerical_divergence::NumericalDivergence;
 
 pub(crate) use centre::{centres_and_divergence_into, centres_into};

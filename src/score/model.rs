@@ -1,18 +1,11 @@
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
 use rand::Rng;
 
+use super::gaussian_law::GaussianLaw;
+use super::start::probe;
 use crate::error::{Error, Result};
 use crate::process::NoiseLevel;
 use crate::shapes::check_columns;
-
-/// A Gaussian law N(mean, covariance), the start of a reverse diffusion.
-#[derive(Debug, Clone, PartialEq)]
-pub struct GaussianLaw {
-    /// Mean, of length d.
-    pub mean: DVector<f64>,
-    /// Covariance, d × d.
-    pub covariance: DMatrix<f64>,
-}
 
 /// The score ∇ log p of the noised law Y = aX + sZ, at any noise level the model knows.
 ///
@@ -122,7 +115,7 @@ pub trait ScoreModel: Send + Sync {
     /// Those of `score_into`; [`Error::NotPositiveDefinite`] when the score is not that of a law
     /// which is nearly Gaussian at this level.
     fn start(&self, level: NoiseLevel) -> Result<GaussianLaw> {
-        super::start::probe(self, level)
+        probe(self.dim(), level.noise(), |points| self.score(level, points))
     }
 
     /// Fills the rows of `rows` (n × d) with independent draws of X, from the one stream `rng`, where
@@ -181,5 +174,44 @@ pub trait LogDensity: DifferentiableScore {
         let mut log_density = DVector::zeros(points.nrows());
         self.log_density_into(level, points.as_view(), log_density.as_mut_slice())?;
         Ok(log_density)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mixture::GaussianMixture;
+
+    /// A score alone.
+    struct Alone(GaussianMixture);
+
+    impl ScoreModel for Alone {
+        fn dim(&self) -> usize {
+            self.0.dim()
+        }
+
+        fn score_into(
+            &self,
+            level: NoiseLevel,
+            points: DMatrixView<'_, f64>,
+            score: DMatrixViewMut<'_, f64>,
+        ) -> Result<()> {
+            self.0.score_into(level, points, score)
+        }
+    }
+
+    #[test]
+    fn a_gaussian_s_mean_and_covariance_are_found_from_its_score_at_every_noise() {
+        let covariance = DMatrix::from_row_slice(2, 2, &[0.5, 0.2, 0.2, 0.3]);
+        let mean = DMatrix::from_row_slice(1, 2, &[7.0, -2.0]);
+        let law = GaussianMixture::new(DVector::from_element(1, 1.0), mean, vec![covariance]).unwrap();
+        for level in [(1.0, 3.0), (0.3, 1.0), (0.5, 20.0)] {
+            let level = NoiseLevel::new(level.0, level.1).unwrap();
+            let exact = law.start(level).unwrap();
+            let found = Alone(law.clone()).start(level).unwrap();
+            let variance = exact.covariance.amax();
+            assert!((found.mean - exact.mean).amax() < 1e-9);
+            assert!((found.covariance - exact.covariance).amax() < 1e-6 * variance);
+        }
     }
 }

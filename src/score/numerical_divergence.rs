@@ -1,7 +1,8 @@
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 use rand::Rng;
 
-use super::model::{DifferentiableScore, GaussianLaw, ScoreModel};
+use super::gaussian_law::GaussianLaw;
+use super::model::{DifferentiableScore, ScoreModel};
 use crate::error::Result;
 use crate::process::NoiseLevel;
 use crate::shapes::{check_room_for_rows, check_room_for_values};
