@@ -1,12 +1,15 @@
 //! What the rooms share of linear algebra on row blocks.
 
-use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, Dyn};
+use nalgebra::{Cholesky, DMatrix, DMatrixView, DMatrixViewMut, Dyn};
 
 /// nalgebra hands products to `gemm` when every size exceeds this; smaller ones are summed here.
 const SMALL: usize = 5;
 
 /// Triangular systems up to this size are solved column by column.
 const TRIANGLE: usize = 16;
+
+/// Relative to a matrix's largest entry: what may be missing to symmetry and definiteness.
+const DEFINITENESS: f64 = 1e-9;
 
 /// A block of columns, each contiguous in memory, `stride` apart.
 #[derive(Debug, Clone, Copy)]
@@ -106,6 +109,25 @@ pub(crate) fn solve_transposed_lower_triangular(lower: DMatrixView<'_, f64>, mut
 pub(crate) fn is_diagonal(matrix: &DMatrix<f64>) -> bool {
     let mut columns = matrix.column_iter().enumerate();
     columns.all(|(j, column)| column.iter().enumerate().all(|(i, &value)| i == j || value == 0.0))
+}
+
+/// Whether the matrix equals its transpose up to [`DEFINITENESS`].
+pub(crate) fn is_symmetric(matrix: &DMatrix<f64>) -> bool {
+    (matrix - matrix.transpose()).amax() <= DEFINITENESS * matrix.amax()
+}
+
+/// Whether the symmetric matrix has no eigenvalue below zero, up to [`DEFINITENESS`].
+pub(crate) fn is_positive_semidefinite(matrix: &DMatrix<f64>) -> bool {
+    let largest = matrix.amax();
+    if is_diagonal(matrix) {
+        return matrix.diagonal().iter().all(|&value| value >= -DEFINITENESS * largest);
+    }
+    // Scaled to entries of order one, so that the factor neither over- nor underflows.
+    let mut scaled = matrix / largest;
+    for i in 0..scaled.nrows() {
+        scaled[(i, i)] += DEFINITENESS;
+    }
+    Cholesky::new(scaled).is_some()
 }
 
 /// Σ aᵢbᵢ in eight interleaved sums, which the compiler turns into vector instructions.

@@ -1,9 +1,9 @@
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector, SymmetricEigen};
 
 use super::partition::{LocalFrame, Partition, check_room_for_weights};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::kernels::{Gaussian, Gaussians};
-use crate::mixture::{MixtureParameters, check_masses};
+use crate::mixture::MixtureParameters;
 use crate::shapes::check_room_for_rows;
 
 /// Soft cells whose centres spread: U in cell j is N(cⱼ, Cⱼ), so the responsibilities at bandwidth
@@ -26,33 +26,20 @@ impl GaussianCells {
     /// `covariances` (k matrices m × m, positive semidefinite).
     ///
     /// # Errors
-    /// [`Error::ShapeMismatch`] when sizes disagree, [`Error::InvalidSetting`] when a mass is not
-    /// positive and finite, [`Error::NotPositiveDefinite`] when a covariance has a negative
-    /// eigenvalue beyond rounding or is not finite.
+    /// [`Error::ShapeMismatch`](crate::Error::ShapeMismatch) when sizes disagree,
+    /// [`Error::InvalidSetting`](crate::Error::InvalidSetting) when a mass is not positive and finite,
+    /// [`Error::NotFinite`](crate::Error::NotFinite) when a centre is not finite,
+    /// [`Error::NotPositiveDefinite`](crate::Error::NotPositiveDefinite) when a covariance is not finite, not
+    /// symmetric or has a negative eigenvalue beyond rounding.
     pub fn new(masses: DVector<f64>, centres: DMatrix<f64>, covariances: Vec<DMatrix<f64>>) -> Result<Self> {
-        let (cells, dim) = centres.shape();
-        check_masses(&masses, cells)?;
-        if covariances.len() != cells {
-            return Err(Error::ShapeMismatch {
-                what: "centre covariances",
-                expected: cells,
-                found: covariances.len(),
-            });
-        }
-        let (mut axes, mut variances) = (Vec::new(), Vec::new());
-        for (index, covariance) in covariances.into_iter().enumerate() {
-            let invalid = Error::NotPositiveDefinite { what: "centre covariance of cell", index };
-            if covariance.shape() != (dim, dim) || covariance.iter().any(|v| !v.is_finite()) {
-                return Err(invalid);
-            }
-            let eigen = SymmetricEigen::new(covariance);
-            let largest = eigen.eigenvalues.amax();
-            if eigen.eigenvalues.iter().any(|&v| v < -1e-9 * largest) {
-                return Err(invalid);
-            }
-            axes.push(eigen.eigenvectors);
-            variances.push(eigen.eigenvalues.map(|v| v.max(0.0)));
-        }
+        let parameters = MixtureParameters { masses, means: centres, covariances };
+        parameters.check(parameters.means.ncols())?;
+        let MixtureParameters { masses, means: centres, covariances } = parameters;
+        let decomposed = covariances.into_iter().map(|covariance| {
+            let SymmetricEigen { eigenvalues, eigenvectors } = SymmetricEigen::new(covariance);
+            (eigenvectors, eigenvalues.map(|v| v.max(0.0)))
+        });
+        let (axes, variances) = decomposed.unzip();
         let masses = &masses / masses.sum();
         Ok(Self { masses, centres, axes, variances })
     }

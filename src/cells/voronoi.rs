@@ -3,7 +3,7 @@ use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
 use super::partition::{Partition, check_room_for_weights};
 use crate::error::{Error, Result};
 use crate::kernels::linear_forms_into;
-use crate::mixture::{MixtureParameters, check_masses};
+use crate::mixture::{MixtureParameters, check_finite, check_masses};
 use crate::shapes::check_room_for_rows;
 
 /// Voronoi cells around warm starts c₁ … c_k.
@@ -130,13 +130,5 @@ fn check_centres(centres: &DMatrix<f64>) -> Result<()> {
     if centres.nrows() == 0 {
         return Err(Error::ShapeMismatch { what: "centres", expected: 1, found: 0 });
     }
-    for row in 0..centres.nrows() {
-        for column in 0..centres.ncols() {
-            let value = centres[(row, column)];
-            if !value.is_finite() {
-                return Err(Error::NotFinite { row, column, value });
-            }
-        }
-    }
-    Ok(())
+    check_finite(centres)
 }

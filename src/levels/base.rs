@@ -7,7 +7,7 @@ use crate::coordinates::{ActiveRows, Geometry};
 use crate::error::Result;
 use crate::linalg::transposed_product;
 use crate::mixture::{
-    CellMixture, CrossFittedMixture, Embedding, GaussianMixture, MixtureParameters, TriedCells, average,
+    CrossFittedMixture, Embedding, GaussianMixture, MixtureLaw, MixtureParameters, TriedCells, average,
 };
 use crate::process::NoiseLevel;
 use crate::search::choose_shape;
@@ -16,9 +16,9 @@ use crate::search::choose_shape;
 #[derive(Debug, Clone)]
 pub(crate) struct Base {
     /// The average of the folds' densities, in all working coordinates.
-    pub(crate) mixture: CellMixture,
+    pub(crate) mixture: MixtureLaw,
     /// In active coordinates, each fold's mixture, fitted to the rows outside it.
-    pub(crate) folds: Vec<CellMixture>,
+    pub(crate) folds: Vec<MixtureLaw>,
     /// The cells of the fit to all rows, in active coordinates.
     pub(crate) cells: Arc<dyn Partition>,
     /// Every number of cells that was tried.
@@ -31,10 +31,8 @@ impl Base {
         let (dim, sample, split) = (geometry.active_dim(), geometry.subsample(), &geometry.active.split);
         let held_out = found.held_out_densities();
         let shape = choose_shape(&held_out, sample);
-        let folds: Result<Vec<CellMixture>> = held_out
-            .iter()
-            .map(|mixture| CellMixture::new(mixture, shape, Embedding::all_active(dim)))
-            .collect();
+        let folds: Result<Vec<MixtureLaw>> =
+            held_out.iter().map(|mixture| MixtureLaw::new(mixture, shape, None)).collect();
         let parts: Vec<(Option<usize>, &MixtureParameters)> = if found.is_cross_fitted() {
             held_out.iter().enumerate().map(|(fold, part)| (Some(fold), part)).collect()
         } else {
@@ -53,7 +51,7 @@ impl Base {
             rest_variance: split.isotropic.variance,
             rest_means,
         };
-        let mixture = CellMixture::new(&density, shape, embedding)?;
+        let mixture = MixtureLaw::new(&density, shape, Some(embedding))?;
         let cells = cells_of(found.all_rows, geometry.component_std)?;
         Ok(Self { mixture, folds: folds?, cells: Arc::new(cells), tried: found.tried })
     }
@@ -65,7 +63,7 @@ impl Base {
 
     /// β of the cells' radial shape, unless they are Gaussian.
     pub(crate) fn radial_shape(&self) -> Option<f64> {
-        let shape = self.mixture.shape;
+        let shape = self.mixture.shape();
         (!shape.is_gaussian()).then_some(shape.beta)
     }
 }

@@ -13,7 +13,7 @@ use super::setup::Setup;
 use crate::cells::{Partition, Partitioner};
 use crate::coordinates::Geometry;
 use crate::error::{Error, Result};
-use crate::mixture::CellMixture;
+use crate::mixture::MixtureLaw;
 use crate::passes::{PassFrame, RegressionTask, Task};
 use crate::polynomial::{LevelBasis, LevelScore, NormalEquations};
 use crate::process::{NoiseLevel, NoiseLevels};
@@ -76,7 +76,7 @@ pub(crate) struct Learned {
     pub(crate) geometry: Arc<Geometry>,
     pub(crate) levels: NoiseLevels,
     /// The mixture that polynomials correct; `None` where each level has cells of its own.
-    pub(crate) base: Option<CellMixture>,
+    pub(crate) base: Option<MixtureLaw>,
     /// One a level.
     pub(crate) scores: Vec<Option<LevelScore>>,
     /// The cells that name the parts of the law.

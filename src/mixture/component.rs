@@ -2,11 +2,7 @@
 
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 
-use crate::error::{Error, Result};
 use crate::linalg::is_diagonal;
-
-/// Relative to the largest entry: how far a covariance may be from symmetric.
-const ASYMMETRY: f64 = 1e-9;
 
 /// S = V diag(λ) Vᵀ.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,34 +14,21 @@ pub(super) struct Component {
 }
 
 impl Component {
-    /// Decomposes the d × d covariance of component `index`. Eigenvalues within rounding of zero become zero.
-    pub(super) fn new(covariance: DMatrix<f64>, dim: usize, index: usize) -> Result<Self> {
-        check_shape(&covariance, dim)?;
-        let invalid = Error::NotPositiveDefinite { what: "covariance of component", index };
-        if covariance.iter().any(|value| !value.is_finite()) {
-            return Err(invalid);
-        }
-        let largest = covariance.amax();
-        if (&covariance - covariance.transpose()).amax() > ASYMMETRY * largest {
-            return Err(invalid);
-        }
+    /// Decomposes a `covariance` that has passed [`check_covariance`](super::parameters::check_covariance).
+    /// Eigenvalues within rounding of zero become zero.
+    pub(super) fn new(covariance: DMatrix<f64>) -> Self {
+        let dim = covariance.nrows();
         // Diagonal covariances stay exact, however far apart the units of their columns are.
         if is_diagonal(&covariance) {
-            let eigenvalues = covariance.diagonal();
-            if eigenvalues.iter().any(|&value| value < 0.0) {
-                return Err(invalid);
-            }
-            return Ok(Self { covariance, eigenvalues, eigenvectors: DMatrix::identity(dim, dim) });
+            let eigenvalues = covariance.diagonal().map(|value| value.max(0.0));
+            return Self { covariance, eigenvalues, eigenvectors: DMatrix::identity(dim, dim) };
         }
         // Scaled to entries of order one, so that the decomposition neither over- nor underflows.
+        let largest = covariance.amax();
         let SymmetricEigen { mut eigenvalues, eigenvectors } = SymmetricEigen::new(&covariance / largest);
         let rounding = 4.0 * dim as f64 * f64::EPSILON * eigenvalues.amax();
-        let negative = (ASYMMETRY * eigenvalues.amax()).max(rounding);
-        if eigenvalues.iter().any(|&value| value < -negative) {
-            return Err(invalid);
-        }
         eigenvalues.apply(|value| *value = if *value > rounding { *value * largest } else { 0.0 });
-        Ok(Self { covariance, eigenvalues, eigenvectors })
+        Self { covariance, eigenvalues, eigenvectors }
     }
 
     /// Standard normal rows as rows of N(0, S), n × d.
@@ -56,23 +39,8 @@ impl Component {
         standard * self.eigenvectors.transpose()
     }
 
-    /// The variance of a spherical covariance v I, if it is one.
-    pub(super) fn spherical_variance(covariance: &DMatrix<f64>) -> Option<f64> {
-        let variance = *covariance.get((0, 0))?;
-        let spherical = is_diagonal(covariance)
-            && variance >= 0.0
-            && covariance.diagonal().iter().all(|&v| v == variance);
-        (spherical && variance.is_finite()).then_some(variance)
+    /// One draw of N(0, S) from standard normal numbers.
+    pub(super) fn spread_one(&self, standard: &DVector<f64>) -> DVector<f64> {
+        &self.eigenvectors * standard.zip_map(&self.eigenvalues, |z, value| z * value.sqrt())
     }
-}
-
-pub(super) fn check_shape(covariance: &DMatrix<f64>, dim: usize) -> Result<()> {
-    for (what, found) in
-        [("rows of a covariance", covariance.nrows()), ("columns of a covariance", covariance.ncols())]
-    {
-        if found != dim {
-            return Err(Error::ShapeMismatch { what, expected: dim, found });
-        }
-    }
-    Ok(())
 }

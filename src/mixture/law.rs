@@ -1,18 +1,22 @@
-//! The closed-form score of a Gaussian mixture.
+//! The one mixture of cells, in closed form at every noise level.
 
 #[cfg(test)]
 mod tests;
 
-use super::component::{Component, check_shape};
+use std::borrow::Cow;
 
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
-use rand::{Rng, RngExt};
-use rand_distr::{Distribution, StandardNormal};
+use rand::Rng;
 
-use super::general;
-use super::noised::{Factors, NoisedMixture, Outputs};
-use super::spherical::SphericalMeans;
-use crate::error::{Error, Result};
+use super::component::Component;
+use super::embedding::Embedding;
+use super::evaluation::Outputs;
+use super::general::GeneralCells;
+use super::parameters::MixtureParameters;
+use super::radial_shape::RadialShape;
+use super::radius::RadiusLaw;
+use super::spherical::SphericalCells;
+use crate::error::Result;
 use crate::kernels::responsibilities_in_place;
 use crate::process::NoiseLevel;
 use crate::score::{
@@ -20,177 +24,166 @@ use crate::score::{
 };
 use crate::shapes::{check_columns, check_room};
 
-/// A Gaussian mixture Σ_j w_j N(μ_j, S_j), with score, divergence and log-density in closed form.
+/// Cells of Gaussian shape, or of one radial shape that they share, in m active directions; in the
+/// other d − m directions every cell is N(its mean, v I).
 ///
-/// Noise keeps it a mixture: Y = aX + sZ has components N(a μ_j, a² S_j + s² I), so every level is
-/// exact. Covariances are decomposed once, after which a level costs 2·n·k·d² operations, or n·k·d
-/// when all components share one spherical covariance. A covariance may be singular, a point even;
-/// then levels without noise are an error, the others are exact.
-///
-/// Answers are finite at every finite point, however far out.
-///
-/// # Examples
-/// ```
-/// use gmix_diffusion::nalgebra::{DMatrix, DVector};
-/// use gmix_diffusion::{GaussianMixture, LogDensity, NoiseLevel, ScoreModel};
-///
-/// let weights = DVector::from_vec(vec![0.5, 0.5]);
-/// let means = DMatrix::from_row_slice(2, 1, &[-2.0, 2.0]);
-/// let mixture = GaussianMixture::spherical(weights, means, 0.5)?;
-///
-/// let points = DMatrix::from_row_slice(2, 1, &[0.0, 2.0]);
-/// let score = mixture.score(NoiseLevel::CLEAN, &points)?;
-/// assert!(score.iter().all(|value| value.abs() < 1e-6));
-/// let log_density = mixture.log_density(NoiseLevel::CLEAN, &points)?;
-/// assert!(log_density[1] > log_density[0]);
-/// # Ok::<(), gmix_diffusion::Error>(())
-/// ```
+/// Noise keeps it such a mixture, so that every level is exact: a [`GaussianMixture`](super::GaussianMixture)
+/// is one, and so is the base of a fitted score.
 #[derive(Debug, Clone, PartialEq)]
-pub struct GaussianMixture {
-    weights: DVector<f64>,
+pub(crate) struct MixtureLaw {
+    /// They sum to one; length k.
+    masses: DVector<f64>,
+    /// k × m, in active coordinates.
     means: DMatrix<f64>,
-    shape: Shape,
+    cells: Cells,
 }
 
-/// The covariances.
+/// How the cells lie around their means.
 #[derive(Debug, Clone, PartialEq)]
-enum Shape {
-    /// All are `std`² I.
-    Spherical {
-        std: f64,
-        means: SphericalMeans,
-    },
-    General(Vec<Component>),
+enum Cells {
+    /// In all directions alike.
+    Spherical(SphericalCells),
+    General(GeneralCells),
 }
 
-impl GaussianMixture {
-    /// The mixture of components N(row j of `means`, `covariances[j]`), k × d and k times d × d,
-    /// with `weights` (length k) that are normalised here.
+impl MixtureLaw {
+    /// Cells with the masses, means and covariances of `mixture` (in active coordinates) and `shape`; all
+    /// coordinates are active without an `embedding`.
     ///
     /// # Errors
-    /// [`Error::NoRows`] and [`Error::NoColumns`] for no components or no dimensions,
-    /// [`Error::ShapeMismatch`], [`Error::InvalidWeight`] for a weight that is negative or not
-    /// finite or when all are zero, [`Error::NotFinite`] for a mean, [`Error::NotPositiveDefinite`]
-    /// for a covariance that is not symmetric, has a negative eigenvalue or is not finite.
-    ///
-    /// # Examples
-    /// ```
-    /// use gmix_diffusion::GaussianMixture;
-    /// use gmix_diffusion::nalgebra::{DMatrix, DVector};
-    ///
-    /// let covariance = DMatrix::from_row_slice(2, 2, &[2.0, 0.5, 0.5, 1.0]);
-    /// let one = GaussianMixture::new(DVector::from_element(1, 1.0), DMatrix::zeros(1, 2), vec![covariance])?;
-    /// assert_eq!(one.n_components(), 1);
-    /// # Ok::<(), gmix_diffusion::Error>(())
-    /// ```
-    pub fn new(weights: DVector<f64>, means: DMatrix<f64>, covariances: Vec<DMatrix<f64>>) -> Result<Self> {
-        let weights = check_parts(weights, &means)?;
-        if covariances.len() != means.nrows() {
-            let (expected, found) = (means.nrows(), covariances.len());
-            return Err(Error::ShapeMismatch { what: "number of covariances", expected, found });
-        }
-        for covariance in &covariances {
-            check_shape(covariance, means.ncols())?;
-        }
-        let first = Component::spherical_variance(&covariances[0]);
-        let shape = match first {
-            Some(variance) if covariances.iter().all(|other| other == &covariances[0]) => {
-                Shape::Spherical { std: variance.sqrt(), means: SphericalMeans::new(&weights, &means) }
-            }
-            _ => {
-                let component = |(index, covariance)| Component::new(covariance, means.ncols(), index);
-                let components: Result<_> = covariances.into_iter().enumerate().map(component).collect();
-                Shape::General(components?)
-            }
-        };
-        Ok(Self { weights, means, shape })
+    /// Those of [`MixtureParameters::check`].
+    pub(crate) fn new(
+        mixture: &MixtureParameters,
+        shape: RadialShape,
+        embedding: Option<Embedding>,
+    ) -> Result<Self> {
+        let factor = shape.covariance_factor(mixture.means.ncols());
+        let covariances = mixture.covariances.iter().map(|covariance| covariance * factor).collect();
+        let (masses, means) = (mixture.masses.clone(), mixture.means.clone());
+        Self::from_scaled(MixtureParameters { masses, means, covariances }, shape, embedding)
     }
 
-    /// The mixture of components N(row j of `means`, `std`² I), with `weights` (length k) that are
-    /// normalised here. `std` may be 0: then the components are points.
-    ///
-    /// # Errors
-    /// As [`GaussianMixture::new`]; [`Error::InvalidSetting`] when `std` is negative or not finite.
-    pub fn spherical(weights: DVector<f64>, means: DMatrix<f64>, std: f64) -> Result<Self> {
-        let weights = check_parts(weights, &means)?;
-        if !(std >= 0.0 && std.is_finite()) {
-            let requirement = "non-negative and finite";
-            return Err(Error::InvalidSetting {
-                name: "component standard deviation",
-                value: std,
-                requirement,
-            });
-        }
-        let shape = Shape::Spherical { std, means: SphericalMeans::new(&weights, &means) };
-        Ok(Self { weights, means, shape })
+    /// As [`new`](Self::new), from covariances κS.
+    pub(crate) fn from_scaled(
+        mixture: MixtureParameters,
+        shape: RadialShape,
+        embedding: Option<Embedding>,
+    ) -> Result<Self> {
+        mixture.check(mixture.means.ncols())?;
+        let MixtureParameters { masses, means, covariances } = mixture;
+        let components = covariances.into_iter().map(Component::new).collect();
+        Ok(Self { masses, means, cells: Cells::General(GeneralCells { components, shape, embedding }) })
     }
 
-    /// The kernel density estimate of `rows` (n × d): one component N(row, `bandwidth`² I) a row, of
-    /// equal weights. With bandwidth 0 its score at a level s > 0 is the empirical score, the
-    /// minimiser of the denoising loss over all functions.
-    ///
-    /// # Errors
-    /// As [`GaussianMixture::spherical`].
-    ///
-    /// # Examples
-    /// ```
-    /// use gmix_diffusion::nalgebra::DMatrix;
-    /// use gmix_diffusion::{GaussianMixture, NoiseLevel, ScoreModel};
-    ///
-    /// let rows = DMatrix::from_row_slice(2, 1, &[0.0, 4.0]);
-    /// let empirical = GaussianMixture::kernel(&rows, 0.0)?;
-    /// let level = NoiseLevel::variance_exploding(0.1)?;
-    /// let denoised = empirical.denoise(level, &DMatrix::from_element(1, 1, 0.3))?;
-    /// assert!(denoised[0].abs() < 1e-12);
-    /// assert!(empirical.score(NoiseLevel::CLEAN, &rows).is_err());
-    /// # Ok::<(), gmix_diffusion::Error>(())
-    /// ```
-    pub fn kernel(rows: &DMatrix<f64>, bandwidth: f64) -> Result<Self> {
-        Self::spherical(DVector::from_element(rows.nrows(), 1.0), rows.clone(), bandwidth)
+    /// Gaussian cells of parameters that have been checked; a mass may be zero.
+    pub(super) fn gaussian(
+        masses: DVector<f64>,
+        means: DMatrix<f64>,
+        covariances: Vec<DMatrix<f64>>,
+    ) -> Self {
+        let components = covariances.into_iter().map(Component::new).collect();
+        let cells = GeneralCells { components, shape: RadialShape::GAUSSIAN, embedding: None };
+        Self { masses, means, cells: Cells::General(cells) }
     }
 
-    /// The weights, which sum to one: length k.
-    pub fn weights(&self) -> &DVector<f64> {
-        &self.weights
+    /// Cells N(mean, `std`² I) of parameters that have been checked; a mass may be zero.
+    pub(super) fn spherical(masses: DVector<f64>, means: DMatrix<f64>, std: f64) -> Self {
+        let cells = SphericalCells::new(&masses, &means, std);
+        Self { masses, means, cells: Cells::Spherical(cells) }
     }
 
-    /// The means, one a row: k × d.
-    pub fn means(&self) -> &DMatrix<f64> {
+    /// wⱼ, which sum to one: length k.
+    pub(crate) fn masses(&self) -> &DVector<f64> {
+        &self.masses
+    }
+
+    /// The cells' means in active coordinates: k × m.
+    pub(crate) fn means(&self) -> &DMatrix<f64> {
         &self.means
     }
 
-    /// The covariance of component `index`: d × d.
-    ///
-    /// # Panics
-    /// When `index` is not below the number of components.
-    pub fn covariance(&self, index: usize) -> DMatrix<f64> {
-        assert!(index < self.n_components(), "component {index} of {}", self.n_components());
-        match &self.shape {
-            Shape::Spherical { std, .. } => DMatrix::from_diagonal_element(self.dim(), self.dim(), std * std),
-            Shape::General(components) => components[index].covariance.clone(),
+    /// κS of one cell in active coordinates: m × m.
+    pub(crate) fn scaled_covariance(&self, cell: usize) -> DMatrix<f64> {
+        match &self.cells {
+            Cells::Spherical(cells) => {
+                DMatrix::from_diagonal_element(self.dim(), self.dim(), cells.std * cells.std)
+            }
+            Cells::General(cells) => cells.components[cell].covariance.clone(),
         }
     }
 
-    /// The number of components k.
-    pub fn n_components(&self) -> usize {
-        self.weights.len()
+    /// The shape that all cells share.
+    pub(crate) fn shape(&self) -> RadialShape {
+        match &self.cells {
+            Cells::Spherical(_) => RadialShape::GAUSSIAN,
+            Cells::General(cells) => cells.shape,
+        }
     }
 
-    /// The posterior probability of each component given Y = aX + sZ, at the rows of `points`
-    /// (n × d, in the units of Y): n × k, rows sum to one.
-    ///
-    /// # Errors
-    /// As [`ScoreModel::score`]; [`Error::NotPositiveDefinite`] at a level without noise, when a
-    /// covariance is singular.
-    pub fn responsibilities(&self, level: NoiseLevel, points: &DMatrix<f64>) -> Result<DMatrix<f64>> {
-        check_columns(self.dim(), points)?;
-        let (weights, points) = (self.weights.as_slice(), points.as_view());
-        let mut log_joint = match &self.shape {
-            Shape::Spherical { std, means } => means.relative_logits(level, weights, *std, &points)?,
-            Shape::General(components) => {
-                let gaussians = general::at_level(level, weights, &self.means, components)?;
-                let mut log_joint = DMatrix::zeros(points.nrows(), weights.len());
-                gaussians.log_joint_into(points, log_joint.as_view_mut());
+    /// `None` where all coordinates are active.
+    pub(crate) fn embedding(&self) -> Option<&Embedding> {
+        match &self.cells {
+            Cells::Spherical(_) => None,
+            Cells::General(cells) => cells.embedding.as_ref(),
+        }
+    }
+
+    /// κ, by which the shape scales covariances.
+    fn covariance_factor(&self) -> f64 {
+        self.shape().covariance_factor(self.means.ncols())
+    }
+
+    /// The cells' means in all coordinates: k × d.
+    fn full_means(&self) -> Cow<'_, DMatrix<f64>> {
+        match self.embedding() {
+            Some(embedding) => Cow::Owned(embedding.full_means(&self.means)),
+            None => Cow::Borrowed(&self.means),
+        }
+    }
+
+    /// Covariance of X within cells, averaged over them, in active coordinates: m × m.
+    fn covariance_within(&self) -> DMatrix<f64> {
+        let dim = self.means.ncols();
+        match &self.cells {
+            Cells::Spherical(cells) => DMatrix::from_diagonal_element(dim, dim, cells.std * cells.std),
+            Cells::General(cells) => {
+                let factor = self.covariance_factor();
+                let mut within = DMatrix::zeros(dim, dim);
+                for (component, mass) in cells.components.iter().zip(self.masses.iter()) {
+                    within += &component.covariance * (mass / factor);
+                }
+                within
+            }
+        }
+    }
+
+    /// Turns standard normal rows into deviations of cell `cell` from its mean in active coordinates.
+    fn spread(&self, cell: usize, standard: DMatrix<f64>) -> DMatrix<f64> {
+        match &self.cells {
+            Cells::Spherical(cells) => standard * cells.std,
+            Cells::General(cells) => cells.components[cell].spread(standard),
+        }
+    }
+
+    /// As a row of `spread`, for Gaussian cells.
+    pub(super) fn spread_one(&self, cell: usize, standard: &DVector<f64>) -> DVector<f64> {
+        match &self.cells {
+            Cells::Spherical(cells) => standard * cells.std,
+            Cells::General(cells) => cells.components[cell].spread_one(standard),
+        }
+    }
+
+    /// The posterior probability of each cell given Y in active coordinates, at the rows of `points` (n × m)
+    /// and for Gaussian cells with their means in the active directions alone: n × k.
+    pub(super) fn responsibilities(&self, level: NoiseLevel, points: &DMatrix<f64>) -> Result<DMatrix<f64>> {
+        check_columns(self.means.ncols(), points)?;
+        let points = points.as_view();
+        let mut log_joint = match &self.cells {
+            Cells::Spherical(cells) => cells.relative_logits(level, &self.masses, &points)?,
+            Cells::General(cells) => {
+                let noised = cells.at_level(level, &self.masses, &self.means)?;
+                let mut log_joint = DMatrix::zeros(points.nrows(), self.masses.len());
+                noised.gaussians.log_joint_into(points, log_joint.as_view_mut());
                 log_joint
             }
         };
@@ -200,23 +193,16 @@ impl GaussianMixture {
 
     fn evaluate(&self, level: NoiseLevel, points: DMatrixView<'_, f64>, outputs: Outputs<'_>) -> Result<()> {
         outputs.check(self.dim(), &points)?;
-        let weights = self.weights.as_slice();
-        match &self.shape {
-            Shape::Spherical { std, means } => means.evaluate(level, weights, *std, &points, outputs),
-            Shape::General(components) => {
-                let gaussians = general::at_level(level, weights, &self.means, components)?;
-                let factors = Factors { shape: None, pulls: DMatrix::zeros(weights.len(), 0) };
-                let none = points.columns(0, 0);
-                NoisedMixture { gaussians, factors }.evaluate(points, none, outputs);
-                Ok(())
-            }
+        match &self.cells {
+            Cells::Spherical(cells) => cells.evaluate(level, &self.masses, &points, outputs),
+            Cells::General(cells) => cells.evaluate(level, &self.masses, &self.means, points, outputs),
         }
     }
 }
 
-impl ScoreModel for GaussianMixture {
+impl ScoreModel for MixtureLaw {
     fn dim(&self) -> usize {
-        self.means.ncols()
+        self.embedding().map_or(self.means.ncols(), |embedding| embedding.axes.nrows())
     }
 
     fn score_into(
@@ -228,60 +214,79 @@ impl ScoreModel for GaussianMixture {
         self.evaluate(level, points, Outputs { score: Some(score), divergence: None, log_density: None })
     }
 
-    /// The square root of the smallest eigenvalue of all covariances.
+    /// The smallest standard deviation of a cell in any direction.
     fn component_std(&self) -> f64 {
-        match &self.shape {
-            Shape::Spherical { std, .. } => *std,
-            Shape::General(components) => {
-                let eigenvalues = components.iter().flat_map(|component| component.eigenvalues.iter());
-                eigenvalues.copied().fold(f64::INFINITY, f64::min).sqrt()
+        match &self.cells {
+            Cells::Spherical(cells) => cells.std,
+            Cells::General(cells) => {
+                let factor = self.covariance_factor();
+                let own = cells.components.iter().map(|component| component.eigenvalues.min() / factor);
+                let rest = cells.embedding.as_ref().filter(|embedding| embedding.rest.ncols() > 0);
+                let rest = rest.map_or(f64::INFINITY, |embedding| embedding.rest_variance);
+                own.fold(rest, f64::min).max(0.0).sqrt()
             }
         }
     }
 
     /// The exact mean and covariance of Y.
     fn start(&self, level: NoiseLevel) -> Result<GaussianLaw> {
-        let (dim, signal) = (self.dim(), level.signal());
-        let mean =
-            DVector::from_iterator(dim, self.means.column_iter().map(|column| column.dot(&self.weights)));
-        // √w (μ − mean), so that one product gives the covariance between components.
-        let centred = DMatrix::from_fn(self.n_components(), dim, |j, axis| {
-            self.weights[j].sqrt() * (self.means[(j, axis)] - mean[axis])
-        });
-        let mut covariance = centred.transpose() * &centred;
-        match &self.shape {
-            Shape::Spherical { std, .. } => covariance += DMatrix::from_diagonal_element(dim, dim, std * std),
-            Shape::General(components) => {
-                for (component, weight) in components.iter().zip(self.weights.iter()) {
-                    covariance += &component.covariance * *weight;
-                }
+        let (a, s) = (level.signal(), level.noise());
+        let means = self.full_means();
+        let mean = means.transpose() * &self.masses;
+        let within = self.covariance_within();
+        let (mut covariance, within) = match self.embedding() {
+            Some(Embedding { axes, rest, rest_variance, .. }) => {
+                (rest * rest.transpose() * *rest_variance, axes * within * axes.transpose())
             }
+            None => (DMatrix::zeros(mean.len(), mean.len()), within),
+        };
+        for (cell, &mass) in self.masses.iter().enumerate() {
+            let offset = means.row(cell).transpose() - &mean;
+            covariance.ger(mass, &offset, &offset, 1.0);
         }
-        covariance *= signal * signal;
-        covariance += DMatrix::from_diagonal_element(dim, dim, level.noise().powi(2));
-        Ok(GaussianLaw { mean: mean * signal, covariance })
+        covariance += within;
+        covariance *= a * a;
+        for i in 0..covariance.nrows() {
+            covariance[(i, i)] += s * s;
+        }
+        Ok(GaussianLaw { mean: mean * a, covariance: (&covariance + covariance.transpose()) * 0.5 })
     }
 
     fn exact_sample_into(&self, rng: &mut dyn Rng, mut rows: DMatrixViewMut<'_, f64>) -> Result<()> {
         check_room(self.dim(), &rows)?;
-        let members = rows_by_component(self.weights.as_slice(), rows.nrows(), rng);
-        for (index, members) in members.iter().enumerate().filter(|(_, members)| !members.is_empty()) {
-            let standard = standard_normals(members.len(), self.dim(), rng);
-            let spread = match &self.shape {
-                Shape::Spherical { std, .. } => standard * *std,
-                Shape::General(components) => components[index].spread(standard),
-            };
-            for (axis, column) in spread.column_iter().enumerate() {
+        let (n, dim, shape) = (rows.nrows(), self.means.ncols(), self.shape());
+        let radius = if shape.is_gaussian() { None } else { Some(RadiusLaw::new(shape, dim)?) };
+        let mut rest = self.embedding().map(|embedding| {
+            standard_normals(n, embedding.rest.ncols(), rng) * embedding.rest_variance.sqrt()
+        });
+        let mut active = DMatrix::zeros(n, dim);
+        for (cell, members) in rows_by_component(self.masses.as_slice(), n, rng).iter().enumerate() {
+            if members.is_empty() {
+                continue;
+            }
+            let mut standard = standard_normals(members.len(), dim, rng);
+            if let Some(radius) = &radius {
+                radius.redraw_lengths(&mut standard, rng);
+            }
+            let placed = self.spread(cell, standard);
+            for (axis, column) in placed.column_iter().enumerate() {
                 for (&row, value) in members.iter().zip(column.iter()) {
-                    rows[(row, axis)] = self.means[(index, axis)] + value;
+                    active[(row, axis)] = self.means[(cell, axis)] + value;
                 }
             }
+            if let (Some(embedding), Some(rest)) = (self.embedding(), &mut rest) {
+                embedding.move_to_mean(cell, members, rest);
+            }
+        }
+        match (self.embedding(), rest) {
+            (Some(embedding), Some(rest)) => embedding.embed(&active, &rest, &mut rows),
+            _ => rows.copy_from(&active),
         }
         Ok(())
     }
 }
 
-impl DifferentiableScore for GaussianMixture {
+impl DifferentiableScore for MixtureLaw {
     fn score_and_divergence_into(
         &self,
         level: NoiseLevel,
@@ -294,71 +299,14 @@ impl DifferentiableScore for GaussianMixture {
     }
 }
 
-impl LogDensity for GaussianMixture {
+impl LogDensity for MixtureLaw {
     fn log_density_into(
         &self,
         level: NoiseLevel,
         points: DMatrixView<'_, f64>,
         log_density: &mut [f64],
     ) -> Result<()> {
-        self.evaluate(
-            level,
-            points,
-            Outputs { score: None, divergence: None, log_density: Some(log_density) },
-        )
+        let outputs = Outputs { score: None, divergence: None, log_density: Some(log_density) };
+        self.evaluate(level, points, outputs)
     }
-}
-
-/// One draw of X.
-impl Distribution<DVector<f64>> for GaussianMixture {
-    fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> DVector<f64> {
-        let mut left: f64 = rng.random();
-        // Rounding may leave a remainder after the last weight; a component of weight zero is never drawn.
-        let last = self.weights.iter().rposition(|&weight| weight > 0.0).unwrap_or(0);
-        let mut index = 0;
-        while index < last && left >= self.weights[index] {
-            left -= self.weights[index];
-            index += 1;
-        }
-        let noise = DVector::from_fn(self.dim(), |_, _| StandardNormal.sample(rng));
-        let mean = self.means.row(index).transpose();
-        match &self.shape {
-            Shape::Spherical { std, .. } => mean + noise * *std,
-            Shape::General(components) => {
-                let component = &components[index];
-                let scaled = noise.zip_map(&component.eigenvalues, |z: f64, value| z * value.sqrt());
-                mean + &component.eigenvectors * scaled
-            }
-        }
-    }
-}
-
-/// Checks weights and means, and returns the weights normalised.
-fn check_parts(weights: DVector<f64>, means: &DMatrix<f64>) -> Result<DVector<f64>> {
-    if means.nrows() == 0 {
-        return Err(Error::NoRows);
-    }
-    if means.ncols() == 0 {
-        return Err(Error::NoColumns);
-    }
-    if weights.len() != means.nrows() {
-        let (expected, found) = (means.nrows(), weights.len());
-        return Err(Error::ShapeMismatch { what: "number of weights", expected, found });
-    }
-    if let Some((row, &weight)) = weights.iter().enumerate().find(|(_, w)| !(**w >= 0.0 && w.is_finite())) {
-        return Err(Error::InvalidWeight { row, weight });
-    }
-    for (column, values) in means.column_iter().enumerate() {
-        if let Some((row, &value)) = values.iter().enumerate().find(|(_, value)| !value.is_finite()) {
-            return Err(Error::NotFinite { row, column, value });
-        }
-    }
-    // Relative to the largest, so that the sum cannot overflow.
-    let largest = weights.amax();
-    if largest == 0.0 {
-        return Err(Error::InvalidWeight { row: 0, weight: 0.0 });
-    }
-    let relative = weights / largest;
-    let total = relative.sum();
-    Ok(relative / total)
 }

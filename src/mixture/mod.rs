@@ -1,24 +1,29 @@
 //! Gaussian mixtures as laws: closed form at every noise level.
 
-mod cell_mixture;
 mod component;
 mod cross_fit;
+mod embedding;
 mod estimator;
+mod evaluation;
+mod factors;
+mod few_axes;
+mod gaussian_mixture;
 mod general;
 mod law;
+mod many_axes;
 mod noised;
 mod parameters;
 mod radial_shape;
 mod radius;
-mod sampling;
 mod spherical;
 
 pub use cross_fit::{CrossFit, CrossFittedMixture, TriedCells};
 pub use estimator::MixtureEstimator;
-pub use law::GaussianMixture;
+pub use gaussian_mixture::GaussianMixture;
 pub use parameters::MixtureParameters;
 
-pub(crate) use cell_mixture::{CellMixture, Embedding};
 pub(crate) use cross_fit::{average, mean_cells, total_cells};
-pub(crate) use parameters::check_masses;
+pub(crate) use embedding::Embedding;
+pub(crate) use law::MixtureLaw;
+pub(crate) use parameters::{check_finite, check_masses};
 pub(crate) use radial_shape::RadialShape;

@@ -1,5 +1,6 @@
 //! Exact draws of the radius of a shaped cell.
 
+use nalgebra::DMatrix;
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, Gamma};
 
@@ -49,6 +50,14 @@ impl RadiusLaw {
         let largest = extremes.map(|rho| law.tilt(rho) * law.polynomial(rho).powi(2)).fold(0.0, f64::max);
         law.bound = largest + GAUSSIAN_SHARE;
         Ok(law)
+    }
+
+    /// Gives every row a length of the law, whose square it is, and leaves the direction.
+    pub(super) fn redraw_lengths(&self, rows: &mut DMatrix<f64>, rng: &mut dyn Rng) {
+        for mut row in rows.row_iter_mut() {
+            let length = self.sample(rng).sqrt();
+            row *= length / row.norm().max(f64::MIN_POSITIVE);
+        }
     }
 
     /// Where (1 + βL)² times the tilt is stationary. With ρ₀ = m + √(2m)/β the zero of 1 + βL,

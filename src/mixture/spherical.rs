@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use nalgebra::{DMatrix, DMatrixView, DVector};
 
-use super::noised::{Outputs, ROW_BLOCK};
+use super::evaluation::{Outputs, ROW_BLOCK};
 use crate::error::{Error, Result};
 use crate::kernels::{FARTHEST, exponentials_in_place};
 use crate::process::NoiseLevel;
@@ -15,12 +15,14 @@ const COMPONENT_BLOCK: usize = 256;
 /// A log-weight that stands for zero and is still finite, so that differences of two are no NaN.
 const LOWEST_LOGIT: f64 = -1e300;
 
-/// The means relative to the mixture's mean, laid out for products with blocks of rows.
+/// N(mean, std² I) for every mean; the means relative to the mixture's mean, laid out for products with
+/// blocks of rows.
 ///
 /// The origin in the middle keeps |y|² and y·μ small; what cancels between them loses about
 /// 1e-16 · (extent/std)² of a log-density.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct SphericalMeans {
+pub(super) struct SphericalCells {
+    pub(super) std: f64,
     origin: DVector<f64>,
     /// d × k.
     transposed: DMatrix<f64>,
@@ -36,8 +38,8 @@ struct Shared {
     offsets: Vec<f64>,
 }
 
-impl SphericalMeans {
-    pub(super) fn new(weights: &DVector<f64>, means: &DMatrix<f64>) -> Self {
+impl SphericalCells {
+    pub(super) fn new(weights: &DVector<f64>, means: &DMatrix<f64>, std: f64) -> Self {
         let (k, dim) = means.shape();
         let origin = DVector::from_iterator(dim, means.column_iter().map(|column| column.dot(weights)));
         let transposed = DMatrix::from_fn(dim, k, |axis, j| means[(j, axis)] - origin[axis]);
@@ -46,12 +48,12 @@ impl SphericalMeans {
             axis if axis == dim => transposed.column(j).norm_squared(),
             _ => 1.0,
         });
-        Self { origin, transposed, augmented }
+        Self { std, origin, transposed, augmented }
     }
 
-    fn at_level(&self, level: NoiseLevel, weights: &[f64], std: f64) -> Result<Shared> {
+    fn at_level(&self, level: NoiseLevel, weights: &DVector<f64>) -> Result<Shared> {
         let signal = level.signal();
-        let variance = (signal * std).powi(2) + level.noise().powi(2);
+        let variance = (signal * self.std).powi(2) + level.noise().powi(2);
         if variance <= 0.0 {
             return Err(Error::NotPositiveDefinite { what: "covariance of component", index: 0 });
         }
@@ -77,11 +79,10 @@ impl SphericalMeans {
     pub(super) fn relative_logits(
         &self,
         level: NoiseLevel,
-        weights: &[f64],
-        std: f64,
+        weights: &DVector<f64>,
         points: &DMatrixView<'_, f64>,
     ) -> Result<DMatrix<f64>> {
-        let shared = self.at_level(level, weights, std)?;
+        let shared = self.at_level(level, weights)?;
         let mut result = DMatrix::zeros(points.nrows(), weights.len());
         for start in (0..points.nrows()).step_by(ROW_BLOCK) {
             let centred = centred_block(points, start, |axis| shared.signal * self.origin[axis]);
@@ -96,12 +97,11 @@ impl SphericalMeans {
     pub(super) fn evaluate(
         &self,
         level: NoiseLevel,
-        weights: &[f64],
-        std: f64,
+        weights: &DVector<f64>,
         points: &DMatrixView<'_, f64>,
         mut outputs: Outputs<'_>,
     ) -> Result<()> {
-        let shared = self.at_level(level, weights, std)?;
+        let shared = self.at_level(level, weights)?;
         for start in (0..points.nrows()).step_by(ROW_BLOCK) {
             let centred = centred_block(points, start, |axis| shared.signal * self.origin[axis]);
             let (peak, sums) = self.sums(&shared, &centred);

@@ -2,7 +2,7 @@ use nalgebra::DMatrix;
 
 use crate::coordinates::{Geometry, Units};
 use crate::error::Result;
-use crate::mixture::CellMixture;
+use crate::mixture::MixtureLaw;
 use crate::polynomial::ActiveSubspace;
 use crate::process::NoiseLevel;
 use crate::rows::{FOLDS, FoldRule, WeightedRows, spatial_order};
@@ -17,7 +17,7 @@ pub(crate) struct PassFrame {
     pub(crate) fold_rule: FoldRule,
     pub(crate) component_std: f64,
     /// In active coordinates, each fold's mixture, fitted to the rows outside it; none without a base.
-    pub(crate) held_out: Vec<CellMixture>,
+    pub(crate) held_out: Vec<MixtureLaw>,
 }
 
 /// Rows of a chunk in active coordinates, near ones beside each other, with their folds.
@@ -57,7 +57,7 @@ impl From<&Geometry> for PassFrame {
 
 impl PassFrame {
     /// With the mixtures of a base that have not seen a fold.
-    pub(crate) fn with_held_out(self, held_out: Vec<CellMixture>) -> Self {
+    pub(crate) fn with_held_out(self, held_out: Vec<MixtureLaw>) -> Self {
         Self { held_out, ..self }
     }
 

@@ -5,7 +5,7 @@ use rand::Rng;
 
 use super::level_score::LevelScore;
 use crate::error::{Error, Result};
-use crate::mixture::CellMixture;
+use crate::mixture::MixtureLaw;
 use crate::process::{NoiseLevel, NoiseLevels};
 use crate::score::{DifferentiableScore, GaussianLaw, ScoreModel};
 use crate::shapes::{check_room_for_rows, check_room_for_values};
@@ -60,7 +60,7 @@ pub struct PiecewisePolynomialScore {
     component_std: f64,
     levels: NoiseLevels,
     /// The cells' own score at every level, in closed form; `None` where each level has its own cells.
-    base: Option<CellMixture>,
+    base: Option<MixtureLaw>,
     /// Centre denoisers of the levels, or what they add to that of the base, if anything.
     pub(crate) scores: Vec<Option<LevelScore>>,
 }
@@ -72,7 +72,7 @@ impl PiecewisePolynomialScore {
         covariance: DMatrix<f64>,
         component_std: f64,
         levels: NoiseLevels,
-        base: Option<CellMixture>,
+        base: Option<MixtureLaw>,
         scores: Vec<Option<LevelScore>>,
     ) -> Self {
         Self { subspace, covariance, component_std, levels, base, scores }
@@ -88,7 +88,7 @@ impl PiecewisePolynomialScore {
     }
 
     /// The mixture whose score the polynomials correct, in working coordinates, if there is one.
-    pub(crate) fn base(&self) -> Option<&CellMixture> {
+    pub(crate) fn base(&self) -> Option<&MixtureLaw> {
         self.base.as_ref()
     }
 

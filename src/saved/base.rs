@@ -7,7 +7,7 @@ use super::check::{
 };
 use super::matrix::SavedMatrix;
 use crate::error::Result;
-use crate::mixture::{CellMixture, Embedding, RadialShape};
+use crate::mixture::{Embedding, MixtureLaw, MixtureParameters, RadialShape};
 use crate::score::ScoreModel;
 
 /// A learner's shapes are of order one.
@@ -40,14 +40,18 @@ struct SavedEmbedding {
     rest_means: Option<SavedMatrix>,
 }
 
-impl From<&CellMixture> for SavedBase {
-    fn from(base: &CellMixture) -> Self {
-        let Embedding { axes, rest, rest_variance, rest_means } = &base.embedding;
+impl From<&MixtureLaw> for SavedBase {
+    fn from(base: &MixtureLaw) -> Self {
+        let (masses, means) = (base.masses(), base.means());
+        let embedding = base.embedding().cloned().unwrap_or_else(|| all_active(means.ncols()));
+        let Embedding { axes, rest, rest_variance, rest_means } = &embedding;
         Self {
-            masses: base.masses.as_slice().to_vec(),
-            means: (&base.means).into(),
-            scaled_covariances: base.scaled_covariances().map(SavedMatrix::from).collect(),
-            shape: base.shape.beta,
+            masses: masses.as_slice().to_vec(),
+            means: means.into(),
+            scaled_covariances: (0..masses.len())
+                .map(|cell| (&base.scaled_covariance(cell)).into())
+                .collect(),
+            shape: base.shape().beta,
             embedding: SavedEmbedding {
                 axes: axes.into(),
                 rest: rest.into(),
@@ -60,7 +64,7 @@ impl From<&CellMixture> for SavedBase {
 
 impl SavedBase {
     /// The mixture in `dim` dimensions, `active_dim` of them active.
-    pub(super) fn load(self, dim: usize, active_dim: usize) -> Result<CellMixture> {
+    pub(super) fn load(self, dim: usize, active_dim: usize) -> Result<MixtureLaw> {
         let cells = self.means.rows;
         let masses = shares("masses of the base", self.masses, cells)?;
         let means = self.means.load("means of the base", cells, active_dim, LENGTH)?;
@@ -73,8 +77,9 @@ impl SavedBase {
         within("shape of the base", &[self.shape], SHAPE)?;
         let embedding = self.embedding.load(cells, dim, active_dim)?;
         let shape = RadialShape { beta: self.shape };
-        let base =
-            CellMixture::from_scaled(masses, means, covariances?, shape, embedding).map_err(invalid)?;
+        let embedding = (embedding != all_active(dim)).then_some(embedding);
+        let scaled = MixtureParameters { masses, means, covariances: covariances? };
+        let base = MixtureLaw::from_scaled(scaled, shape, embedding).map_err(invalid)?;
         zero_or_positive("smallest standard deviation of the base", base.component_std())?;
         Ok(base)
     }
@@ -92,6 +97,16 @@ impl SavedEmbedding {
         let load_means = |means: SavedMatrix| means.load("other means of the base", cells, rest_dim, LENGTH);
         let rest_means = self.rest_means.map(load_means).transpose()?.unwrap_or(DMatrix::zeros(0, 0));
         Ok(Embedding { axes, rest, rest_variance: self.rest_variance, rest_means })
+    }
+}
+
+/// How a law without an embedding is written.
+fn all_active(dim: usize) -> Embedding {
+    Embedding {
+        axes: DMatrix::identity(dim, dim),
+        rest: DMatrix::zeros(dim, 0),
+        rest_variance: 1.0,
+        rest_means: DMatrix::zeros(0, 0),
     }
 }
 

@@ -3,9 +3,10 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-use nalgebra::{Cholesky, DMatrix, DVector};
+use nalgebra::{DMatrix, DVector};
 
 use crate::error::{Error, Result};
+use crate::linalg::{is_positive_semidefinite, is_symmetric};
 
 /// Working units make lengths of order one. Within these bounds no square, product or quotient in a
 /// formula overflows, so that whatever loads answers with finite numbers.
@@ -69,15 +70,6 @@ pub(super) fn orthonormal(what: impl Display, axes: &DMatrix<f64>) -> Result<()>
 
 /// Is the matrix symmetric and, up to rounding, positive semidefinite?
 pub(super) fn positive_semidefinite(what: impl Display, matrix: &DMatrix<f64>) -> Result<()> {
-    let largest = matrix.amax();
-    if largest == 0.0 {
-        return Ok(());
-    }
-    let mut scaled = matrix / largest;
-    let asymmetry = (&scaled - scaled.transpose()).amax();
-    require(asymmetry <= ROUNDING, format_args!("{what} is not symmetric"))?;
-    for i in 0..scaled.nrows() {
-        scaled[(i, i)] += ROUNDING;
-    }
-    require(Cholesky::new(scaled).is_some(), format_args!("{what} is not positive semidefinite"))
+    require(is_symmetric(matrix), format_args!("{what} is not symmetric"))?;
+    require(is_positive_semidefinite(matrix), format_args!("{what} is not positive semidefinite"))
 }

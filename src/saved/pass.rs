@@ -15,7 +15,7 @@ use super::model::{SavedSubspace, SavedUnits, index_in, partition};
 use super::partition::SavedPartition;
 use crate::cells::Partition;
 use crate::error::Result;
-use crate::mixture::{CellMixture, CrossFit, MixtureParameters};
+use crate::mixture::{CrossFit, MixtureLaw, MixtureParameters};
 use crate::passes::{Pass, PassFrame, RegressionTask, Task};
 use crate::polynomial::{HermiteBasis, LevelBasis, RegressionTarget, SmoothingBasis};
 use crate::process::NoiseLevel;
@@ -199,7 +199,7 @@ impl SavedFrame {
         zero_or_positive("component std", self.component_std)?;
         // Fewer mixtures than folds are those of a fit on one split, which regresses nothing.
         require(self.held_out.len() <= FOLDS, "there are more mixtures than folds")?;
-        let held_out: Result<Vec<CellMixture>> =
+        let held_out: Result<Vec<MixtureLaw>> =
             self.held_out.into_iter().map(|mixture| mixture.load(dim, dim)).collect();
         let fold_rule = if self.folds_by_values { FoldRule::Values } else { FoldRule::Index };
         Ok(PassFrame { units, subspace, fold_rule, component_std: self.component_std, held_out: held_out? })

@@ -83,10 +83,10 @@ impl Law {
             divergence: Some(&mut divergence),
             log_density: Some(&mut log_density),
         };
-        mixture.evaluate(points.as_view(), further.as_view(), outputs);
+        mixture.evaluate(&Points { points: points.as_view(), further: further.as_view() }, outputs);
         let mut alone = DMatrix::zeros(n, dim + further.ncols());
         let outputs = Outputs { score: Some(alone.as_view_mut()), divergence: None, log_density: None };
-        mixture.evaluate(points.as_view(), further.as_view(), outputs);
+        mixture.evaluate(&Points { points: points.as_view(), further: further.as_view() }, outputs);
         assert_eq!(alone, score);
         for i in 0..n {
             let (x, e) = (points.row(i).transpose(), further.row(i).transpose());
@@ -158,7 +158,8 @@ fn what_is_not_a_number_stays_so() {
         points[(1, 0)] = f64::NAN;
         let mut log_density = vec![0.0; 3];
         let outputs = Outputs { score: None, divergence: None, log_density: Some(&mut log_density) };
-        law(dim, 3, 0.4, 0).mixture().evaluate(points.as_view(), points.columns(0, 0), outputs);
+        let points = Points { points: points.as_view(), further: points.columns(0, 0) };
+        law(dim, 3, 0.4, 0).mixture().evaluate(&points, outputs);
         let nan: Vec<bool> = log_density.iter().map(|value| value.is_nan()).collect();
         assert_eq!(nan, [false, true, false]);
     }

@@ -2,7 +2,8 @@
 
 use fearless_simd::prelude::*;
 
-use super::{Factors, Outputs, Points, bounded};
+use super::evaluation::{Outputs, Points};
+use super::factors::{Factors, bounded};
 use crate::kernels::{Cell, LANES, Lanes, Rows, load_rows, softmax};
 
 #[inline(always)]

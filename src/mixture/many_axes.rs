@@ -3,7 +3,8 @@
 use fearless_simd::prelude::*;
 use nalgebra::DMatrix;
 
-use super::{Factors, Outputs, Points, bounded};
+use super::evaluation::{Outputs, Points};
+use super::factors::{Factors, bounded};
 use crate::kernels::{LANES, Lanes, ManyAxes, Rows, softmax};
 
 #[inline(always)]
