@@ -14,7 +14,7 @@ pub(super) struct Component {
 }
 
 impl Component {
-    /// Decomposes a `covariance` that has passed [`check_covariance`](super::parameters::check_covariance).
+    /// Decomposes a `covariance` that has passed [`check_covariances`](super::parameters::check_covariances).
     /// Eigenvalues within rounding of zero become zero.
     pub(super) fn new(covariance: DMatrix<f64>) -> Self {
         let dim = covariance.nrows();

@@ -1,7 +1,7 @@
 #[cfg(test)]
 mod tests;
 
-use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
+use nalgebra::{DMatrix, DVector};
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
 
@@ -10,7 +10,7 @@ use super::parameters::{check_covariances, check_finite, check_sizes};
 use crate::error::{Error, Result};
 use crate::linalg::is_diagonal;
 use crate::process::NoiseLevel;
-use crate::score::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel};
+use crate::score::{ScoreModel, forward};
 use crate::shapes::check_size;
 
 /// A Gaussian mixture Σ_j w_j N(μ_j, S_j), with score, divergence and log-density in closed form.
@@ -20,7 +20,8 @@ use crate::shapes::check_size;
 /// when all components share one spherical covariance. A covariance may be singular, a point even;
 /// then levels without noise are an error, the others are exact.
 ///
-/// Answers are finite at every finite point, however far out.
+/// Answers are finite at every finite point, however far out. Its start is its exact mean and covariance, its
+/// component std the square root of the smallest eigenvalue of all covariances.
 ///
 /// # Examples
 /// ```
@@ -151,57 +152,7 @@ impl GaussianMixture {
     }
 }
 
-impl ScoreModel for GaussianMixture {
-    fn dim(&self) -> usize {
-        self.law.dim()
-    }
-
-    fn score_into(
-        &self,
-        level: NoiseLevel,
-        points: DMatrixView<'_, f64>,
-        score: DMatrixViewMut<'_, f64>,
-    ) -> Result<()> {
-        self.law.score_into(level, points, score)
-    }
-
-    /// The square root of the smallest eigenvalue of all covariances.
-    fn component_std(&self) -> f64 {
-        self.law.component_std()
-    }
-
-    /// The exact mean and covariance of Y.
-    fn start(&self, level: NoiseLevel) -> Result<GaussianLaw> {
-        self.law.start(level)
-    }
-
-    fn exact_sample_into(&self, rng: &mut dyn Rng, rows: DMatrixViewMut<'_, f64>) -> Result<()> {
-        self.law.exact_sample_into(rng, rows)
-    }
-}
-
-impl DifferentiableScore for GaussianMixture {
-    fn score_and_divergence_into(
-        &self,
-        level: NoiseLevel,
-        points: DMatrixView<'_, f64>,
-        score: DMatrixViewMut<'_, f64>,
-        divergence: &mut [f64],
-    ) -> Result<()> {
-        self.law.score_and_divergence_into(level, points, score, divergence)
-    }
-}
-
-impl LogDensity for GaussianMixture {
-    fn log_density_into(
-        &self,
-        level: NoiseLevel,
-        points: DMatrixView<'_, f64>,
-        log_density: &mut [f64],
-    ) -> Result<()> {
-        self.law.log_density_into(level, points, log_density)
-    }
-}
+forward!(GaussianMixture, mixture => mixture.law);
 
 /// One draw of X.
 impl Distribution<DVector<f64>> for GaussianMixture {

@@ -1,51 +1,82 @@
-//! The score traits through references and smart pointers. Provided methods are forwarded too, so
-//! that an override does not vanish behind a `Box`.
+//! The score traits of a type by those of what it holds. Provided methods are forwarded too, so that an
+//! override does not vanish behind a `Box`.
 
 use std::sync::Arc;
 
-use nalgebra::{DMatrixView, DMatrixViewMut};
-use rand::Rng;
-
-use super::gaussian_law::GaussianLaw;
-use super::model::{DifferentiableScore, LogDensity, ScoreModel};
-use crate::error::Result;
-use crate::process::NoiseLevel;
-
+/// `forward!(Type, this => model)`, or with a parameter, for which every trait is required as it is forwarded:
+/// `forward!(Pointer<T> where T, this => model)`.
 macro_rules! forward {
-    ($($pointer:ty),*) => {$(
-        impl<T: ScoreModel + ?Sized> ScoreModel for $pointer {
+    ($type:ty $(where $parameter:ident)?, $this:ident => $model:expr) => {
+        impl $(<$parameter: $crate::score::ScoreModel + ?Sized>)? $crate::score::ScoreModel for $type {
             fn dim(&self) -> usize {
-                (**self).dim()
+                let $this = self;
+                $crate::score::ScoreModel::dim(&$model)
             }
-            fn score_into(&self, level: NoiseLevel, points: DMatrixView<'_, f64>, score: DMatrixViewMut<'_, f64>) -> Result<()> {
-                (**self).score_into(level, points, score)
+            fn score_into(
+                &self,
+                level: $crate::process::NoiseLevel,
+                points: ::nalgebra::DMatrixView<'_, f64>,
+                score: ::nalgebra::DMatrixViewMut<'_, f64>,
+            ) -> $crate::error::Result<()> {
+                let $this = self;
+                $crate::score::ScoreModel::score_into(&$model, level, points, score)
             }
-            fn denoise_into(&self, level: NoiseLevel, points: DMatrixView<'_, f64>, denoised: DMatrixViewMut<'_, f64>) -> Result<()> {
-                (**self).denoise_into(level, points, denoised)
+            fn denoise_into(
+                &self,
+                level: $crate::process::NoiseLevel,
+                points: ::nalgebra::DMatrixView<'_, f64>,
+                denoised: ::nalgebra::DMatrixViewMut<'_, f64>,
+            ) -> $crate::error::Result<()> {
+                let $this = self;
+                $crate::score::ScoreModel::denoise_into(&$model, level, points, denoised)
             }
             fn component_std(&self) -> f64 {
-                (**self).component_std()
+                let $this = self;
+                $crate::score::ScoreModel::component_std(&$model)
             }
-            fn start(&self, level: NoiseLevel) -> Result<GaussianLaw> {
-                (**self).start(level)
+            fn start(&self, level: $crate::process::NoiseLevel) -> $crate::error::Result<$crate::score::GaussianLaw> {
+                let $this = self;
+                $crate::score::ScoreModel::start(&$model, level)
             }
-            fn exact_sample_into(&self, rng: &mut dyn Rng, rows: DMatrixViewMut<'_, f64>) -> Result<()> {
-                (**self).exact_sample_into(rng, rows)
+            fn exact_sample_into(
+                &self,
+                rng: &mut dyn ::rand::Rng,
+                rows: ::nalgebra::DMatrixViewMut<'_, f64>,
+            ) -> $crate::error::Result<()> {
+                let $this = self;
+                $crate::score::ScoreModel::exact_sample_into(&$model, rng, rows)
             }
         }
 
-        impl<T: DifferentiableScore + ?Sized> DifferentiableScore for $pointer {
-            fn score_and_divergence_into(&self, level: NoiseLevel, points: DMatrixView<'_, f64>, score: DMatrixViewMut<'_, f64>, divergence: &mut [f64]) -> Result<()> {
-                (**self).score_and_divergence_into(level, points, score, divergence)
+        impl $(<$parameter: $crate::score::DifferentiableScore + ?Sized>)? $crate::score::DifferentiableScore for $type {
+            fn score_and_divergence_into(
+                &self,
+                level: $crate::process::NoiseLevel,
+                points: ::nalgebra::DMatrixView<'_, f64>,
+                score: ::nalgebra::DMatrixViewMut<'_, f64>,
+                divergence: &mut [f64],
+            ) -> $crate::error::Result<()> {
+                let $this = self;
+                $crate::score::DifferentiableScore::score_and_divergence_into(&$model, level, points, score, divergence)
             }
         }
 
-        impl<T: LogDensity + ?Sized> LogDensity for $pointer {
-            fn log_density_into(&self, level: NoiseLevel, points: DMatrixView<'_, f64>, log_density: &mut [f64]) -> Result<()> {
-                (**self).log_density_into(level, points, log_density)
+        impl $(<$parameter: $crate::score::LogDensity + ?Sized>)? $crate::score::LogDensity for $type {
+            fn log_density_into(
+                &self,
+                level: $crate::process::NoiseLevel,
+                points: ::nalgebra::DMatrixView<'_, f64>,
+                log_density: &mut [f64],
+            ) -> $crate::error::Result<()> {
+                let $this = self;
+                $crate::score::LogDensity::log_density_into(&$model, level, points, log_density)
             }
         }
-    )*};
+    };
 }
 
-forward!(&T, Box<T>, Arc<T>);
+pub(crate) use forward;
+
+forward!(&T where T, pointer => **pointer);
+forward!(Box<T> where T, pointer => **pointer);
+forward!(Arc<T> where T, pointer => **pointer);

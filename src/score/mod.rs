@@ -14,3 +14,4 @@ pub use numerical_divergence::NumericalDivergence;
 
 pub(crate) use centre::{centres_and_divergence_into, centres_into};
 pub(crate) use draws::{draw_rows_into, rows_by_component, standard_normals};
+pub(crate) use forward::forward;
