@@ -1,7 +1,5 @@
 //! The crate's one error type.
 
-use crate::process::NoiseLevel;
-
 /// Shorthand for a result with this crate's [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -76,14 +74,14 @@ pub enum Error {
         previous: f64,
     },
     /// A score was asked for at a noise level outside the range it knows.
-    #[error("noise level {level:?} is outside the fitted range, from {quietest:?} to {noisiest:?}")]
+    #[error("noise to signal {found} is outside the fitted range, from {quietest} to {noisiest}")]
     LevelOutOfRange {
-        /// The level asked for.
-        level: NoiseLevel,
-        /// The quietest level known.
-        quietest: NoiseLevel,
-        /// The noisiest level known.
-        noisiest: NoiseLevel,
+        /// Noise to signal of the level asked for.
+        found: f64,
+        /// That of the quietest level known.
+        quietest: f64,
+        /// That of the noisiest level known.
+        noisiest: f64,
     },
     /// A setting has a value that makes no sense.
     #[error("{name} is {value}, but must be {requirement}")]

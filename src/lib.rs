@@ -38,7 +38,7 @@
 //!
 //! // 4. See which part of the law a row belongs to.
 //! let cells = model.assign(&rows)?;
-//! assert!(cells.iter().all(|&cell| cell < model.weights().len()));
+//! assert!(cells.iter().all(|&cell| cell < model.masses().len()));
 //! # Ok::<(), gmix_diffusion::Error>(())
 //! ```
 //!

@@ -154,7 +154,7 @@ impl Problem {
         Ok((1..=few).map(|i| (many / i as f64).ln_1p()).sum())
     }
 
-    /// How far from its warm start the centre of a row may lie at bandwidth τ:
+    /// How far from the centre of its cell the centre of a row may lie at bandwidth τ:
     /// R₀ + τ √(2 ln(1/(α_min ε))).
     ///
     /// Our derivation of the scale at which cells separate, constants as they come out: given Y/a = y,

@@ -20,7 +20,7 @@ impl RowSource for Unreliable {
 fn main() -> ExitCode {
     Ranks::run(|ranks| {
         let rows = Unreliable { panics: ranks.rank() + 1 == ranks.size() };
-        let fit = Some(DiffusionLearner::new().start(&mut StdRng::seed_from_u64(1))?);
+        let fit = Some(DiffusionLearner::new().begin(&mut StdRng::seed_from_u64(1))?);
         fit_on_ranks(ranks, fit, &rows, 2 * ranks.rank() as u64, |_| Ok(()))?;
         Ok(())
     })

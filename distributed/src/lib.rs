@@ -18,7 +18,7 @@
 //!             ((range.start + i as u64) as f64).sin()
 //!         });
 //!         let learner = DiffusionLearner::new();
-//!         let fit = ranks.is_first().then(|| learner.start(&mut StdRng::seed_from_u64(1))).transpose()?;
+//!         let fit = ranks.is_first().then(|| learner.begin(&mut StdRng::seed_from_u64(1))).transpose()?;
 //!         if let Some(fit) = fit_on_ranks(ranks, fit, &rows, range.start, |_| Ok(()))? {
 //!             println!("{}", fit.finish()?.report());
 //!         }

@@ -100,7 +100,7 @@ fn start_or_resume(arguments: &Arguments) -> Result<Fit, FitError> {
             Err(cause) => return Err(failed_at(path)(cause)),
         }
     }
-    DiffusionLearner::new().start(&mut StdRng::seed_from_u64(arguments.seed))
+    DiffusionLearner::new().begin(&mut StdRng::seed_from_u64(arguments.seed))
 }
 
 /// A file that is there whole or not at all.

@@ -73,7 +73,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     print(&model.report().to_string())?;
 
     // The same by hand: each pass sums over two blocks, in any order and anywhere.
-    let mut fit = learner.start(&mut StdRng::seed_from_u64(6))?;
+    let mut fit = learner.begin(&mut StdRng::seed_from_u64(6))?;
     let (first, second) = slice.split_at(1_500);
     let (first_weights, second_weights) = weights.split_at(1_500);
     while let Some(pass) = fit.next_pass() {

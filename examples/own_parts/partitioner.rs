@@ -4,7 +4,7 @@ use gmix_diffusion::nalgebra::{DMatrix, DVector};
 use gmix_diffusion::rand::Rng;
 use gmix_diffusion::{CentreEstimates, Partition, Partitioner, Result, VoronoiCells};
 
-/// Soft Voronoi cells around estimates that are far from each other: each new warm start is the
+/// Soft Voronoi cells around estimates that are far from each other: each new centre is the
 /// estimate farthest from those chosen, until all lie within two bandwidths of one.
 #[derive(Debug)]
 pub(crate) struct FarthestPoints {
@@ -17,7 +17,7 @@ pub(crate) struct FarthestPoints {
 impl Partitioner for FarthestPoints {
     fn candidates(&self, seen: &CentreEstimates<'_>, _: &mut dyn Rng) -> Result<Vec<Arc<dyn Partition>>> {
         let points = seen.estimates;
-        // Squared distance to the nearest warm start, and which one it is.
+        // Squared distance to the nearest centre, and which one it is.
         let mut nearest = vec![(f64::INFINITY, 0); points.nrows()];
         let (mut cells, mut farthest) = (0, 0);
         while cells < self.most && nearest[farthest].0 > (2.0 * seen.bandwidth).powi(2) {

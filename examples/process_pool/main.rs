@@ -70,7 +70,7 @@ fn lead(file: &BinaryFile, workers: u64) -> Result<(), Box<dyn Error>> {
     let arguments: Vec<OsString> = env::args_os().skip(1).collect();
     let start = Instant::now();
     let mut pool = Pool::start(&arguments, &ranges)?;
-    let mut fit = DiffusionLearner::new().start(&mut StdRng::seed_from_u64(1))?;
+    let mut fit = DiffusionLearner::new().begin(&mut StdRng::seed_from_u64(1))?;
     while let Some(pass) = fit.next_pass() {
         fit.absorb(pool.run(&pass)?)?;
     }

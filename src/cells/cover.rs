@@ -38,12 +38,12 @@ pub(super) fn greedy_cover(
         }
     }
     let centres = DMatrix::from_fn(chosen.len(), points.ncols(), |j, axis| points[(chosen[j], axis)]);
-    let starts = lloyd_step(points, weights, &centres);
-    let heavy: Vec<usize> = (0..starts.masses.len()).filter(|&j| starts.masses[j] >= lightest).collect();
+    let warm = lloyd_step(points, weights, &centres);
+    let heavy: Vec<usize> = (0..warm.masses.len()).filter(|&j| warm.masses[j] >= lightest).collect();
     if heavy.is_empty() {
-        return starts;
+        return warm;
     }
-    lloyd_step(points, weights, &starts.centres.select_rows(&heavy))
+    lloyd_step(points, weights, &warm.centres.select_rows(&heavy))
 }
 
 /// One hard Lloyd step: every centre moves to the mean of the points nearest to it. A centre with
@@ -76,9 +76,9 @@ pub(super) fn soft_lloyd_step(
     points: &DMatrix<f64>,
     weights: &[f64],
     bandwidth: f64,
-    starts: WarmStarts,
+    warm: WarmStarts,
 ) -> Result<WarmStarts> {
-    let cells = VoronoiCells::soft(starts.centres, starts.masses)?;
+    let cells = VoronoiCells::soft(warm.centres, warm.masses)?;
     let mut responsibilities = cells.responsibilities(bandwidth, points)?;
     for mut column in responsibilities.column_iter_mut() {
         for (r, w) in column.iter_mut().zip(weights) {
@@ -90,16 +90,16 @@ pub(super) fn soft_lloyd_step(
 }
 
 /// Joins the closest pair of centres.
-pub(super) fn merge_closest(starts: &WarmStarts) -> Option<WarmStarts> {
-    let cells = starts.masses.len();
-    let centres = starts.centres.as_view();
+pub(super) fn merge_closest(warm: &WarmStarts) -> Option<WarmStarts> {
+    let cells = warm.masses.len();
+    let centres = warm.centres.as_view();
     let pairs = (0..cells).flat_map(|i| (i + 1..cells).map(move |j| (i, j)));
     let (i, j) = pairs.min_by(|&(a, b), &(c, d)| {
         squared_distance(centres, a, centres, b).total_cmp(&squared_distance(centres, c, centres, d))
     })?;
-    let mass = starts.masses[i] + starts.masses[j];
-    let mut merged = starts.clone();
-    let joined = (starts.centres.row(i) * starts.masses[i] + starts.centres.row(j) * starts.masses[j]) / mass;
+    let mass = warm.masses[i] + warm.masses[j];
+    let mut merged = warm.clone();
+    let joined = (warm.centres.row(i) * warm.masses[i] + warm.centres.row(j) * warm.masses[j]) / mass;
     merged.centres.set_row(i, &joined);
     merged.masses[i] = mass;
     Some(WarmStarts { centres: merged.centres.remove_row(j), masses: merged.masses.remove_row(j) })
@@ -125,11 +125,11 @@ mod tests {
 
     #[test]
     fn the_closest_pair_is_joined_at_its_centre_of_mass() {
-        let starts = WarmStarts {
+        let warm = WarmStarts {
             centres: DMatrix::from_row_slice(3, 2, &[-1.0, -3.0, 1.0, 3.0, 1.4, 3.3]),
             masses: DVector::from_vec(vec![0.4, 0.2, 0.4]),
         };
-        let merged = merge_closest(&starts).unwrap();
+        let merged = merge_closest(&warm).unwrap();
         let expected = DMatrix::from_row_slice(2, 2, &[-1.0, -3.0, 3.8 / 3.0, 3.2]);
         assert!((merged.centres - expected).amax() < 1e-12);
         assert!((merged.masses - DVector::from_vec(vec![0.4, 0.6])).amax() < 1e-12);

@@ -8,7 +8,7 @@ use crate::kernels::responsibilities_in_place;
 use crate::mixture::MixtureParameters;
 use crate::shapes::check_size;
 
-/// A partition of space into k cells around warm starts, by responsibilities
+/// A partition of space into k cells around centres, by responsibilities
 /// r = softmax(log-weights): a partition of unity by construction.
 ///
 /// Points are rows (`n × m`) of Y/a in the working coordinates of the active subspace; the
@@ -48,7 +48,7 @@ use crate::shapes::check_size;
 /// # Ok::<(), gmix_diffusion::Error>(())
 /// ```
 pub trait Partition: Any + Debug + Send + Sync {
-    /// The warm starts: k × m, origins of the cells' local coordinates.
+    /// The centres: k × m, origins of the cells' local coordinates.
     fn centres(&self) -> &DMatrix<f64>;
 
     /// Writes the unnormalised log-weights of all cells at the rows of `points` (n × m) into
@@ -95,7 +95,7 @@ pub trait Partition: Any + Debug + Send + Sync {
     }
 
     /// The law of the centres U for which the responsibilities are exact posteriors, when there is
-    /// one. Its masses are those of the warm starts of a fitted model; `None` unless overridden.
+    /// one. Its masses are those of the cells of a fitted model; `None` unless overridden.
     fn centre_mixture(&self) -> Option<MixtureParameters> {
         None
     }

@@ -6,10 +6,10 @@ use crate::kernels::linear_forms_into;
 use crate::mixture::{MixtureParameters, check_finite, check_masses};
 use crate::shapes::check_room_for_rows;
 
-/// Voronoi cells around warm starts c₁ … c_k.
+/// Voronoi cells around centres c₁ … c_k.
 ///
-/// Hard cells (the paper's) assign a point to its nearest warm start. Soft cells are the posterior of
-/// the warm starts, r = softmax(log wⱼ − |y − cⱼ|²/2τ²), so that the field they carry is smooth and
+/// Hard cells (the paper's) assign a point to its nearest centre. Soft cells are the posterior of
+/// the centres, r = softmax(log wⱼ − |y − cⱼ|²/2τ²), so that the field they carry is smooth and
 /// with Û = cⱼ in each cell it is the centre denoiser of the mixture Σ wⱼ N(cⱼ, τ² I). Hard cells are
 /// the limit of zero temperature.
 ///

@@ -68,11 +68,11 @@ impl VoronoiPartitioner {
         Self { lightest_cell: share, ..self }
     }
 
-    /// The cells around `starts`.
-    fn cells(&self, starts: &WarmStarts) -> Result<Arc<dyn Partition>> {
-        let centres = starts.centres.clone();
+    /// The cells around `warm`.
+    fn cells(&self, warm: &WarmStarts) -> Result<Arc<dyn Partition>> {
+        let centres = warm.centres.clone();
         Ok(if self.soft {
-            Arc::new(VoronoiCells::soft(centres, starts.masses.clone())?)
+            Arc::new(VoronoiCells::soft(centres, warm.masses.clone())?)
         } else {
             Arc::new(VoronoiCells::hard(centres)?)
         })
@@ -93,17 +93,17 @@ impl Partitioner for VoronoiPartitioner {
         let mut candidates = Vec::new();
         if self.soft {
             let noised = noised_rows(seen, rng);
-            for starts in raw {
-                candidates.push(self.cells(&starts)?);
-                let mut refined = starts;
+            for warm in raw {
+                candidates.push(self.cells(&warm)?);
+                let mut refined = warm;
                 for _ in 0..LLOYD_STEPS {
                     refined = soft_lloyd_step(&noised, seen.weights, seen.bandwidth, refined)?;
                 }
                 candidates.push(self.cells(&refined)?);
             }
         } else {
-            for starts in raw {
-                candidates.push(self.cells(&starts)?);
+            for warm in raw {
+                candidates.push(self.cells(&warm)?);
             }
         }
         Ok(candidates)
@@ -129,7 +129,7 @@ impl VoronoiPartitioner {
             }
             raw.push(cover);
         }
-        raw.retain(|starts| starts.masses.len() > 1);
+        raw.retain(|warm| warm.masses.len() > 1);
         raw.dedup();
         raw
     }

@@ -16,7 +16,7 @@ const FEWEST_ROWS: u64 = 10;
 const FAR: f64 = 10.0;
 /// A cell should have this many rows for each coefficient.
 const ROWS_PER_COEFFICIENT: f64 = 5.0;
-/// Rows farther than √m + 3 component stds from every warm start are a larger share than this.
+/// Rows farther than √m + 3 component stds from every centre are a larger share than this.
 const UNCOVERED: f64 = 0.01;
 /// The denoiser may move by this many bandwidths from one level to the next.
 const LARGEST_CHANGE: f64 = 0.5;
@@ -125,7 +125,7 @@ fn few_rows(score: &LevelScore, level: usize, geometry: &Geometry) -> Result<Vec
         .collect())
 }
 
-/// Rows far from every warm start of the quietest level, where it has several cells.
+/// Rows far from the centres of all cells of the quietest level, where it has several.
 fn uncovered_rows(score: &LevelScore, rows: &DMatrix<f64>, component_std: f64) -> Option<FitWarning> {
     let centres = score.basis().partition().centres();
     if centres.nrows() < 2 {

@@ -68,7 +68,7 @@ impl DiffusionLearner {
         S: RowSource + ?Sized,
         R: Rng + ?Sized,
     {
-        let mut fit = self.start(rng)?;
+        let mut fit = self.begin(rng)?;
         let mut announced = false;
         while let Some(pass) = fit.next_pass() {
             let sums = pass.accumulate_source(source, 0)?;
@@ -91,11 +91,11 @@ impl DiffusionLearner {
         fit.finish()
     }
 
-    /// Starts a fit whose passes the caller runs; takes one seed from `rng`.
+    /// Begins a fit whose passes the caller runs; takes one seed from `rng`.
     ///
     /// # Errors
     /// [`Error::InvalidSetting`] for settings that make no sense.
-    pub fn start<R: Rng + ?Sized>(&self, rng: &mut R) -> Result<Fit> {
+    pub fn begin<R: Rng + ?Sized>(&self, rng: &mut R) -> Result<Fit> {
         self.validate()?;
         Ok(Fit::new(self.clone(), rng.random()))
     }

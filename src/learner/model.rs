@@ -62,10 +62,10 @@ pub struct DiffusionModel {
     report: FitReport,
     /// The cells of the quietest level.
     pub(crate) cells: Arc<dyn Partition>,
-    /// Warm starts of the quietest level in the data's units, k × d.
+    /// Their centres in the data's units, k × d.
     centres: DMatrix<f64>,
     /// Their masses, length k.
-    weights: DVector<f64>,
+    masses: DVector<f64>,
 }
 
 impl DiffusionModel {
@@ -78,12 +78,12 @@ impl DiffusionModel {
     ) -> Result<Self> {
         let subspace = score.subspace();
         let working = subspace.embed(cells.centres());
-        let weights = match cells.centre_mixture() {
+        let masses = match cells.centre_mixture() {
             Some(mixture) => mixture.masses,
             None => DVector::from_element(working.nrows(), 1.0 / working.nrows() as f64),
         };
         let centres = units.noised_to_data(1.0, &working);
-        Ok(Self { score, units, sampler, report, cells, centres, weights })
+        Ok(Self { score, units, sampler, report, cells, centres, masses })
     }
 
     /// Draws `n` rows: n × d. The same `rng` state gives the same rows for any number of threads.
@@ -120,7 +120,7 @@ impl DiffusionModel {
                 .log_density(quietest, &(&working * quietest.signal()))?
                 .add_scalar(self.score.dim() as f64 * quietest.signal().ln()),
             Some(base) => log_density_with_control(&self.score, base, levels, &working)?,
-            // Warm starts under polynomials would be a poor control: their mixture need not resemble the law.
+            // Cells under polynomials would be a poor control: the mixture of their centres need not resemble the law.
             None => log_density(&self.score, levels, &working)?,
         };
         density.add_scalar_mut(-self.units.log_volume());
@@ -132,7 +132,7 @@ impl DiffusionModel {
         Ok(density)
     }
 
-    /// Which warm start each row of `points` (n × d) belongs to, softly: n × k, rows summing to 1.
+    /// Which cell each row of `points` (n × d) belongs to, softly: n × k, rows summing to 1.
     ///
     /// # Errors
     /// [`Error::ShapeMismatch`] when `points` does not have d columns.
@@ -143,7 +143,7 @@ impl DiffusionModel {
         self.cells.responsibilities(bandwidth, &active)
     }
 
-    /// The warm start of largest responsibility for each row of `points` (n × d): n indices below k.
+    /// The cell of largest responsibility for each row of `points` (n × d): n indices below k.
     ///
     /// # Errors
     /// As [`responsibilities`](Self::responsibilities).
@@ -152,14 +152,14 @@ impl DiffusionModel {
         Ok(responsibilities.row_iter().map(|row| row.transpose().imax()).collect())
     }
 
-    /// The warm starts of the quietest level, in the data's units: k × d.
+    /// The centres of the cells of the quietest level, in the data's units: k × d.
     pub fn centres(&self) -> &DMatrix<f64> {
         &self.centres
     }
 
-    /// The masses of the warm starts: length k, summing to 1.
-    pub fn weights(&self) -> &DVector<f64> {
-        &self.weights
+    /// The masses of the cells: length k, summing to 1.
+    pub fn masses(&self) -> &DVector<f64> {
+        &self.masses
     }
 
     /// The fitted noise levels, in working units.

@@ -88,7 +88,7 @@ impl Pass {
     /// use gmix_diffusion::DiffusionLearner;
     ///
     /// let rows = DMatrix::from_fn(300, 1, |i, _| (i % 17) as f64 + 0.01 * i as f64);
-    /// let mut fit = DiffusionLearner::new().start(&mut StdRng::seed_from_u64(1))?;
+    /// let mut fit = DiffusionLearner::new().begin(&mut StdRng::seed_from_u64(1))?;
     /// while let Some(pass) = fit.next_pass() {
     ///     fit.absorb(pass.accumulate_source(&rows, 0)?)?;
     /// }

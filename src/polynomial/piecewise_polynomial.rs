@@ -100,10 +100,11 @@ impl PiecewisePolynomialScore {
     /// The fitted levels around `level`, and the weight of the second, quieter one.
     fn bracket(&self, level: NoiseLevel) -> Result<(usize, usize, f64)> {
         let ratio = level.noise_to_signal();
-        let (noisiest, quietest) = (self.levels.noisiest(), self.levels.quietest());
-        let slack = RANGE_SLACK * noisiest.noise_to_signal();
-        if ratio > noisiest.noise_to_signal() + slack || ratio < quietest.noise_to_signal() - slack {
-            return Err(Error::LevelOutOfRange { level, quietest, noisiest });
+        let [noisiest, quietest] =
+            [self.levels.noisiest(), self.levels.quietest()].map(NoiseLevel::noise_to_signal);
+        let slack = RANGE_SLACK * noisiest;
+        if ratio > noisiest + slack || ratio < quietest - slack {
+            return Err(Error::LevelOutOfRange { found: ratio, quietest, noisiest });
         }
         let last = self.levels.len() - 1;
         let below = self.levels.partition_point(|l| l.noise_to_signal() > ratio).min(last);

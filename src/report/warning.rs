@@ -15,7 +15,7 @@ pub enum FitWarning {
         /// Coefficients a coordinate.
         features: usize,
     },
-    /// Many rows lie far from every warm start of the quietest level.
+    /// Many rows lie far from the centres of all cells of the quietest level.
     RowsFarFromCentres {
         /// Share of the rows.
         share: f64,
@@ -86,7 +86,7 @@ impl fmt::Display for FitWarning {
             ),
             Self::RowsFarFromCentres { share, expected } => write!(
                 f,
-                "{:.1} % of the rows are far from every warm start, {:.1} % expected: the component std may be too small or the fit lost a cluster",
+                "{:.1} % of the rows are far from every centre, {:.1} % expected: the component std may be too small or the fit lost a cluster",
                 100.0 * share,
                 100.0 * expected
             ),

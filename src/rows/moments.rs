@@ -5,7 +5,7 @@ use nalgebra::{DMatrix, DVector};
 use super::streams::hash;
 use super::weighted::WeightedRows;
 
-/// Rows kept in memory for finding warm starts, at most.
+/// Rows kept in memory for finding cells, at most.
 pub(crate) const SUBSAMPLE: usize = 10_000;
 /// Purpose of the hash that draws the subsample.
 const SUBSAMPLE_STREAM: u64 = 1;

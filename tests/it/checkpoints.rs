@@ -32,7 +32,7 @@ fn through_bytes<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) -
 
 /// Goes through bytes before every pass and after the last.
 fn fit_with_interruptions(learner: &DiffusionLearner, rows: &DMatrix<f64>) -> DiffusionModel {
-    let mut fit = learner.start(&mut rng()).unwrap();
+    let mut fit = learner.begin(&mut rng()).unwrap();
     loop {
         fit = through_bytes(&fit);
         let Some(pass) = fit.next_pass() else { return fit.finish().unwrap() };
@@ -71,7 +71,7 @@ fn every_schedule_of_this_crate_is_saved() {
     for schedule in schedules {
         let learner = DiffusionLearner::new().with_component_std(0.2).with_partitioner(SingleCell);
         let name = format!("{schedule:?}");
-        let start = learner.with_schedule(schedule).start(&mut rng()).unwrap();
+        let start = learner.with_schedule(schedule).begin(&mut rng()).unwrap();
         let rows = DMatrix::from_fn(400, 1, |i, _| (i as f64 * 0.7).sin() * 2.0);
         let levels = |mut fit: Fit| {
             fit.absorb(fit.next_pass().unwrap().accumulate(&rows, 0).unwrap()).unwrap();
@@ -86,7 +86,7 @@ fn levels_with_cells_of_their_own_are_a_clear_error() {
     let rows = rows(2_500);
     let learner =
         DiffusionLearner::new().with_component_std(0.5).with_partitioner(VoronoiPartitioner::soft());
-    let mut fit = learner.start(&mut rng()).unwrap();
+    let mut fit = learner.begin(&mut rng()).unwrap();
     let error = loop {
         match postcard::to_stdvec(&fit) {
             Ok(bytes) => fit = postcard::from_bytes(&bytes).unwrap(),
@@ -110,7 +110,7 @@ fn passes_and_sums_that_travel_as_bytes_give_the_same_bits() {
 
 fn travel(learner: &DiffusionLearner, n_rows: usize) {
     let rows = rows(n_rows);
-    let mut fit = learner.start(&mut rng()).unwrap();
+    let mut fit = learner.begin(&mut rng()).unwrap();
     while let Some(pass) = fit.next_pass() {
         let mut sums = Statistics::default();
         let third = n_rows / 3;
@@ -174,7 +174,7 @@ fn what_is_damaged_is_an_error_or_harmless() {
         .with_schedule(NoiseLevels::variance_exploding([12.0, 3.0, 1.0]).unwrap())
         .with_regression(PolynomialRegression::default().with_max_degree(2));
     let mut rng_of_damage = StdRng::seed_from_u64(1);
-    let mut fit = learner.with_component_std(1.0).start(&mut rng()).unwrap();
+    let mut fit = learner.with_component_std(1.0).begin(&mut rng()).unwrap();
     let mut rejected = 0;
     while let Some(pass) = fit.next_pass() {
         let pass_number = fit.report().passes;
@@ -217,7 +217,7 @@ fn what_is_damaged_is_an_error_or_harmless() {
 
 #[test]
 fn what_is_something_else_does_not_load() {
-    let fit = DiffusionLearner::new().start(&mut rng()).unwrap();
+    let fit = DiffusionLearner::new().begin(&mut rng()).unwrap();
     let saved = serde_json::to_value(&fit).unwrap();
     for (path, value, what) in [
         ("/format", json!("gmix-diffusion model"), "the format is not \"gmix-diffusion fit\""),

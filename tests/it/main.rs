@@ -23,6 +23,7 @@ mod example_tables;
 mod false_acceptance;
 mod finite_numbers;
 mod fit_csv;
+mod house;
 mod interruption;
 mod kinds_of_data;
 mod links;

@@ -327,7 +327,7 @@ fn sums_that_do_not_fit_are_errors() {
     let part = |start: usize, n: usize| -> DMatrixView<'_, f64> { rows.rows(start, n) };
     // Level by level there is a second pass, whatever the rows are.
     let learner = learner(Some(0.5)).with_partitioner(VoronoiPartitioner::soft());
-    let mut fit = learner.start(&mut StdRng::seed_from_u64(1)).unwrap();
+    let mut fit = learner.begin(&mut StdRng::seed_from_u64(1)).unwrap();
     let first = fit.next_pass().unwrap();
 
     // Rows that are missing: at the front, in the middle, behind a shorter chunk.

@@ -26,7 +26,7 @@ fn fit<'a>(learner: &DiffusionLearner, rows: impl Into<Rows<'a>>) -> DiffusionMo
 fn fit_in_blocks(learner: &DiffusionLearner, rows: &DMatrix<f64>, size: usize) -> DiffusionModel {
     let mut order: Vec<usize> = (0..rows.nrows().div_ceil(size)).collect();
     let mut shuffle = StdRng::seed_from_u64(size as u64);
-    let mut fit = learner.start(&mut StdRng::seed_from_u64(SEED)).unwrap();
+    let mut fit = learner.begin(&mut StdRng::seed_from_u64(SEED)).unwrap();
     while let Some(pass) = fit.next_pass() {
         order.shuffle(&mut shuffle);
         let mut sums = Default::default();

@@ -177,7 +177,7 @@ fn an_error_of_a_visitor_is_not_lost() {
 #[test]
 fn pieces_that_overlap_or_are_foreign_are_told_apart() {
     let rows = rows(6_000);
-    let start = |seed| DiffusionLearner::new().start(&mut StdRng::seed_from_u64(seed)).unwrap();
+    let start = |seed| DiffusionLearner::new().begin(&mut StdRng::seed_from_u64(seed)).unwrap();
     let pass = start(1).next_pass().unwrap();
     let piece = |first: usize, n: usize| pass.accumulate(rows.rows(first, n), first as u64).unwrap();
     for (a, b) in [

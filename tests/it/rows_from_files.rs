@@ -34,7 +34,7 @@ fn files_give_the_bits_of_memory() {
         assert_eq!(model_hash(&learner.fit_source(source, &mut rng()).unwrap()).unwrap(), expected);
     }
     // The first rows are the fit's sums of these rows.
-    let pass = learner.start(&mut rng()).unwrap().next_pass().unwrap();
+    let pass = learner.begin(&mut rng()).unwrap().next_pass().unwrap();
     let head = pass.accumulate_source(&flat.range(3_000..9_000), 3_000).unwrap();
     assert_eq!(head, pass.accumulate(rows.rows(3_000, 6_000), 3_000).unwrap());
 }

@@ -87,7 +87,7 @@ fn answers(model: &DiffusionModel) -> Vec<(&'static str, std::result::Result<Vec
     let points = DMatrix::from_fn(7, model.dim(), |_, j| shift[j] + 5.0 * scale[j] * normal(&mut rng));
     let mut answers = vec![
         ("centres", Ok(numbers(model.centres()))),
-        ("weights", Ok(numbers(model.weights()))),
+        ("weights", Ok(numbers(model.masses()))),
         ("component std", Ok(vec![model.component_std()])),
         ("log-density", model.log_density(&points).map(|values| numbers(&values))),
         ("responsibilities", model.responsibilities(&points).map(|values| numbers(&values))),

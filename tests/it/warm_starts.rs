@@ -1,20 +1,20 @@
-//! Every cluster of a mixture gets a warm start near its true centre, for every seed.
+//! Every cluster of a mixture gets a cell near its true centre, for every seed.
 
 use gmix_diffusion::nalgebra::DMatrix;
 use gmix_diffusion::rand::{SeedableRng, rngs::StdRng};
 use gmix_diffusion::reference::{GaussianMixture, Law, targets};
 use gmix_diffusion::{DiffusionLearner, VoronoiPartitioner};
 
-/// A warm start this near, in component standard deviations, has found its cluster.
+/// A centre this near, in component standard deviations, has found its cluster.
 const NEAR: f64 = 0.5;
 
 /// The distance, in component standard deviations, from the true centre that is worst served to its
-/// nearest warm start.
+/// nearest centre of a cell.
 fn farthest_centre(law: &GaussianMixture, learner: &DiffusionLearner, n: usize, seed: u64) -> f64 {
     let mut rng = StdRng::seed_from_u64(seed);
     let model = learner.fit(&law.draw(n, &mut rng), &mut rng).unwrap();
     let nearest = |centre: &DMatrix<f64>| {
-        model.centres().row_iter().map(|start| (start - centre).norm()).fold(f64::INFINITY, f64::min)
+        model.centres().row_iter().map(|found| (found - centre).norm()).fold(f64::INFINITY, f64::min)
     };
     law.means().row_iter().map(|row| nearest(&DMatrix::from_rows(&[row]))).fold(0.0, f64::max)
 }
@@ -32,7 +32,7 @@ fn default() -> DiffusionLearner {
     DiffusionLearner::new().with_component_std(1.0)
 }
 
-/// Warm starts handed down from level to level.
+/// Cells handed down from level to level.
 fn level_by_level() -> DiffusionLearner {
     default().with_partitioner(VoronoiPartitioner::soft())
 }
