@@ -2,16 +2,20 @@
 
 mod frame;
 mod pass;
+mod regression_task;
 mod source;
 mod statistics;
+mod sums;
+mod task;
 
 pub use pass::Pass;
 pub use source::RowSource;
 pub use statistics::Statistics;
 
 pub(crate) use frame::PassFrame;
-pub(crate) use pass::{RegressionTask, Task};
-pub(crate) use statistics::Sums;
+pub(crate) use regression_task::RegressionTask;
+pub(crate) use sums::Sums;
+pub(crate) use task::{Kind, Task};
 #[cfg(feature = "serde")]
 pub(crate) use {
     pass::MOST_ROWS,

@@ -14,15 +14,8 @@ use super::normal_equations::NormalEquations;
 /// Values of the moments' features held at once, which stay in the cache.
 const BUFFER: usize = 1 << 16;
 
-/// Σ w h_γ((x − c)/√λ) over rows, for |γ| up to twice the degree of the features.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct HermiteMoments(pub(crate) DVector<f64>);
-
-impl HermiteMoments {
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.0 += &other.0;
-    }
-}
+/// Σ w h_γ((x − c)/√λ) over rows, for |γ| up to twice the degree of the features: one column.
+pub(crate) type HermiteMoments = DMatrix<f64>;
 
 /// The coordinates in which moments are taken, and how products of features expand in them.
 #[derive(Debug, Clone)]
@@ -68,8 +61,13 @@ impl SmoothingBasis {
         self.features.degree()
     }
 
+    /// Number of moments.
+    pub(crate) fn len(&self) -> usize {
+        self.moments.len()
+    }
+
     pub(crate) fn empty(&self) -> HermiteMoments {
-        HermiteMoments(DVector::zeros(self.moments.len()))
+        DMatrix::zeros(self.moments.len(), 1)
     }
 
     /// Adds a block of rows (n × m) to `sums`.
@@ -85,7 +83,7 @@ impl SmoothingBasis {
             }
             let values = &mut values[..n * self.moments.len()];
             self.moments.features_into(n, standardised.as_slice(), &mut tables, values);
-            for (sum, column) in sums.0.iter_mut().zip(values.chunks_exact(n)) {
+            for (sum, column) in sums.iter_mut().zip(values.chunks_exact(n)) {
                 *sum += column.iter().zip(weights).map(|(h, w)| h * w).sum::<f64>();
             }
         }
@@ -103,12 +101,12 @@ impl SmoothingBasis {
         let contraction = self.variances.map(|v| (v / (v + noise * noise)).sqrt());
         let smoothed = DVector::from_iterator(
             self.moments.len(),
-            self.moments.exponents().iter().zip(moments.0.iter()).map(|(gamma, moment)| {
+            self.moments.exponents().iter().zip(moments.iter()).map(|(gamma, moment)| {
                 gamma.iter().map(|&(axis, e)| contraction[axis].powi(e as i32)).product::<f64>() * moment
             }),
         );
         let mut sums = NormalEquations::zeros(self.features.len(), dim);
-        sums.weight = moments.0[0];
+        sums.weight = moments[0];
         for &(a, b, g, coefficient) in &self.products {
             sums.gram[(a, b)] += coefficient * smoothed[g];
         }

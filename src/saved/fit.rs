@@ -25,7 +25,7 @@ struct SavedFit {
 
 impl Saved for SavedFit {
     const FORMAT: &'static str = "gmix-diffusion fit";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 }
 
 impl SavedFit {

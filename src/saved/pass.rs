@@ -15,11 +15,12 @@ use super::model::{SavedSubspace, SavedUnits, index_in, partition};
 use super::partition::SavedPartition;
 use crate::cells::Partition;
 use crate::error::Result;
-use crate::mixture::{CrossFit, MixtureLaw, MixtureParameters};
-use crate::passes::{Pass, PassFrame, RegressionTask, Task};
+use crate::mixture::{MixtureLaw, CrossFit, MixtureParameters};
+use crate::passes::{Kind, Pass, PassFrame, RegressionTask, Task};
 use crate::polynomial::{HermiteBasis, LevelBasis, RegressionTarget, SmoothingBasis};
 use crate::process::NoiseLevel;
 use crate::rows::{FOLDS, FoldRule};
+use crate::search::Wanted;
 
 /// Features of a level at most: their Gram matrix has the square of it.
 const MOST_FEATURES: usize = 1 << 12;
@@ -97,7 +98,7 @@ struct SavedBasis {
 
 impl Saved for SavedPass {
     const FORMAT: &'static str = "gmix-diffusion pass";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 }
 
 impl SavedPass {
@@ -125,14 +126,16 @@ impl SavedTask {
         };
         Ok(match task {
             Task::Moments => Self::Moments,
-            Task::ExpectationMaximisation(frame, candidates) => {
+            Task::Matrices(frame, Kind::Refinement(Wanted::Cells(candidates))) => {
                 Self::ExpectationMaximisation(frame.as_ref().into(), mixtures(candidates))
             }
-            Task::Likelihoods(frame, candidates) => {
+            Task::Matrices(frame, Kind::Refinement(Wanted::Likelihoods(candidates))) => {
                 Self::Likelihoods(frame.as_ref().into(), mixtures(candidates))
             }
-            Task::Smoothing(frame, basis) => Self::Smoothing(frame.as_ref().into(), basis.as_ref().into()),
-            Task::Regression(frame, tasks) => {
+            Task::Matrices(frame, Kind::Smoothing(basis)) => {
+                Self::Smoothing(frame.as_ref().into(), basis.as_ref().into())
+            }
+            Task::Matrices(frame, Kind::Regression(tasks)) => {
                 let mut partitions = Vec::new();
                 let tasks = tasks.iter().map(|task| SavedRegressionTask::of(task, &mut partitions)).collect();
                 let partitions: Result<_> =
@@ -148,17 +151,17 @@ impl SavedTask {
             Self::ExpectationMaximisation(frame, candidates) => {
                 let frame = frame.load()?;
                 let candidates = load_candidates(candidates, frame.active_dim())?;
-                Task::ExpectationMaximisation(Arc::new(frame), candidates)
+                Task::Matrices(Arc::new(frame), Kind::Refinement(Wanted::Cells(candidates)))
             }
             Self::Likelihoods(frame, candidates) => {
                 let frame = frame.load()?;
                 let candidates = load_candidates(candidates, frame.active_dim())?;
-                Task::Likelihoods(Arc::new(frame), candidates)
+                Task::Matrices(Arc::new(frame), Kind::Refinement(Wanted::Likelihoods(candidates)))
             }
             Self::Smoothing(frame, basis) => {
                 let frame = frame.load()?;
                 let basis = basis.load(frame.active_dim())?;
-                Task::Smoothing(Arc::new(frame), Arc::new(basis))
+                Task::Matrices(Arc::new(frame), Kind::Smoothing(Arc::new(basis)))
             }
             Self::Regression(frame, partitions, tasks) => {
                 let frame = frame.load()?;
@@ -173,7 +176,7 @@ impl SavedTask {
                 let bases = tasks.iter().flat_map(|task| &task.candidates);
                 let total: usize = bases.map(|basis| FOLDS * basis.len() * (basis.len() + dim)).sum();
                 require(total <= MOST_SUMS, "the pass is larger than this release runs")?;
-                Task::Regression(Arc::new(frame), tasks)
+                Task::Matrices(Arc::new(frame), Kind::Regression(tasks))
             }
         })
     }

@@ -71,7 +71,7 @@ impl From<&Statistics> for SavedStatistics {
 
 impl Saved for SavedStatistics {
     const FORMAT: &'static str = "gmix-diffusion sums";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 }
 
 impl SavedStatistics {
