@@ -147,6 +147,8 @@ mod cells;
 mod coordinates;
 mod density;
 mod error;
+#[cfg(feature = "serde")]
+mod format;
 mod kernels;
 mod learner;
 mod levels;

@@ -153,11 +153,9 @@ impl Fit {
                 let one_cell = OneCell::new(smoothing, moments);
                 self.descend(LevelFits::level_by_level(partitioner, one_cell, setup), Vec::new())
             }
-            (
-                State::Levels(fits),
-                Sums::Matrices(sums),
-                Task::Matrices(_, Kind::Regression(tasks)),
-            ) => self.descend(*fits, RegressionTask::read(tasks, sums)?),
+            (State::Levels(fits), Sums::Matrices(sums), Task::Matrices(_, Kind::Regression(tasks))) => {
+                self.descend(*fits, RegressionTask::read(tasks, sums)?)
+            }
             _ => Err(Error::ForeignStatistics { pass: pass.number, foreign: pass.number }),
         }
     }

@@ -12,6 +12,11 @@ use crate::score::centres_into;
 /// What a pass has to know of the geometry: how rows become active coordinates and folds, and the mixtures
 /// that have not seen a fold. It travels with the pass, so it holds no rows.
 #[derive(Debug, Clone)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(remote = "Self", deny_unknown_fields)
+)]
 pub(crate) struct PassFrame {
     pub(crate) units: Units,
     pub(crate) subspace: ActiveSubspace,

@@ -3,6 +3,8 @@
 mod frame;
 mod pass;
 mod regression_task;
+#[cfg(feature = "serde")]
+mod saved;
 mod source;
 mod statistics;
 mod sums;
@@ -16,8 +18,3 @@ pub(crate) use frame::PassFrame;
 pub(crate) use regression_task::RegressionTask;
 pub(crate) use sums::Sums;
 pub(crate) use task::{Kind, Task};
-#[cfg(feature = "serde")]
-pub(crate) use {
-    pass::MOST_ROWS,
-    statistics::{CHUNK, ChunkSums, Origin},
-};

@@ -2,10 +2,7 @@ use super::statistics::{CHUNK, ChunkSums, Origin, Statistics};
 use super::sums::Sums;
 use super::task::Task;
 use crate::error::{Error, Result};
-use crate::rows::{Rows, WeightedRows};
-
-/// Indices of rows are below this, so that sums of them cannot overflow.
-pub(crate) const MOST_ROWS: u64 = 1 << 60;
+use crate::rows::{MOST_ROWS, Rows, WeightedRows};
 
 /// One pass over all rows: sums what a fit needs next.
 ///

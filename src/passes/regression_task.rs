@@ -114,3 +114,98 @@ impl RegressionTask {
         Ok(sums)
     }
 }
+
+/// For `serde(with)`: tasks of regression with the partitions of all of them, each once.
+#[cfg(feature = "serde")]
+pub(super) mod saved {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+
+    use super::{LevelBasis, NoiseLevel, RegressionTarget, RegressionTask};
+    use crate::cells::SavedPartition;
+    use crate::error::Result;
+    use crate::format::{POSITIVE, require, within};
+    use crate::polynomial::check_features;
+
+    const MOST_DRAWS: usize = 1 << 10;
+
+    type SavedTasks = (Vec<SavedPartition>, Vec<SavedTask>);
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct SavedTask {
+        index: usize,
+        level: NoiseLevel,
+        target: RegressionTarget,
+        draws: usize,
+        candidates: Vec<SavedBasis>,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct SavedBasis {
+        /// Index of its partition.
+        partition: usize,
+        bandwidth: f64,
+        degree: usize,
+    }
+
+    pub(crate) fn serialize<S: Serializer>(
+        tasks: &[RegressionTask],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let mut partitions = Vec::new();
+        let mut basis = |basis: &LevelBasis| SavedBasis {
+            partition: SavedPartition::index_in(&mut partitions, basis.partition()),
+            bandwidth: basis.bandwidth(),
+            degree: basis.hermite().degree(),
+        };
+        let of = |task: &RegressionTask| SavedTask {
+            index: task.index,
+            level: task.level,
+            target: task.target,
+            draws: task.draws,
+            candidates: task.candidates.iter().map(&mut basis).collect(),
+        };
+        let tasks: Vec<SavedTask> = tasks.iter().map(of).collect();
+        (SavedPartition::all(&partitions).map_err(ser::Error::custom)?, tasks).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<RegressionTask>, D::Error> {
+        load(SavedTasks::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+
+    fn load((partitions, tasks): SavedTasks) -> Result<Vec<RegressionTask>> {
+        let partitions: Vec<_> = partitions.into_iter().map(SavedPartition::load).collect();
+        let load = |task: SavedTask| {
+            let SavedTask { index, level, target, draws, candidates } = task;
+            require!(
+                draws.is_multiple_of(2) && (2..=MOST_DRAWS).contains(&draws),
+                "{draws} draws a row are not an even number up to {MOST_DRAWS}"
+            )?;
+            let candidates = candidates.into_iter().map(|basis| {
+                let cells = SavedPartition::at(&partitions, basis.partition)?.clone();
+                within("bandwidth of a regression", &[basis.bandwidth], POSITIVE)?;
+                let (k, dim) = cells.centres().shape();
+                check_features(k, dim, basis.degree.max(1))?;
+                require!(
+                    target == RegressionTarget::Denoising || cells.is_smooth(),
+                    "hard cells need the denoising target"
+                )?;
+                Ok(LevelBasis::new(cells, basis.bandwidth, basis.degree))
+            });
+            let candidates = candidates.collect::<Result<_>>()?;
+            Ok(RegressionTask { index, level, target, draws, candidates })
+        };
+        tasks.into_iter().map(load).collect()
+    }
+
+    impl RegressionTask {
+        /// Are the noise and the bandwidth of the level numbers to divide by?
+        pub(crate) fn check_bandwidth(&self, component_std: f64) -> Result<()> {
+            let numbers = [self.level.noise(), self.level.bandwidth(component_std)];
+            within("noise of a regression", &numbers, POSITIVE)
+        }
+    }
+}

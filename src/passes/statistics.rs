@@ -13,6 +13,7 @@ pub(crate) const CHUNK: u64 = 2048;
 
 /// Which pass of which fit: fits differ in their seeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub(crate) struct Origin {
     pub(crate) seed: u64,
     pub(crate) pass: usize,
@@ -41,9 +42,9 @@ pub struct Statistics {
     /// What these sums belong to; `None` while empty.
     origin: Option<Origin>,
     /// Sums of 2ʰ chunks, by first chunk and height h.
-    pub(crate) nodes: BTreeMap<(u64, u32), Sums>,
+    pub(super) nodes: BTreeMap<(u64, u32), Sums>,
     /// Runs of rows of incomplete chunks, by index of the first row.
-    pub(crate) pending: BTreeMap<u64, WeightedRows>,
+    pub(super) pending: BTreeMap<u64, WeightedRows>,
 }
 
 /// Computes the sums of one whole chunk, or of the last, shorter one.

@@ -6,11 +6,16 @@ use crate::shapes::check_size;
 
 /// What a pass sums over rows.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(remote = "Self", rename_all = "snake_case", deny_unknown_fields)
+)]
 pub(crate) enum Sums {
     /// First and second moments of the data, and a bounded subsample.
     Moments(Moments),
     /// Sums that add elementwise: some matrices a candidate and fold, as the task of the pass lists them.
-    Matrices(Vec<DMatrix<f64>>),
+    Matrices(#[cfg_attr(feature = "serde", serde(with = "crate::format::plain"))] Vec<DMatrix<f64>>),
 }
 
 /// One of the matrices that a pass sums.

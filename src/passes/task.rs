@@ -16,6 +16,11 @@ const BLOCK: usize = 128;
 
 /// What a pass sums.
 #[derive(Debug, Clone)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(remote = "Self", rename_all = "snake_case", deny_unknown_fields)
+)]
 pub(crate) enum Task {
     /// Moments of the data, of which all else follows.
     Moments,
@@ -26,13 +31,20 @@ pub(crate) enum Task {
 /// How rows in active coordinates become matrices that add up. A new kind of pass is one more of these: the
 /// matrices it sums, and what a chunk adds to them.
 #[derive(Debug, Clone)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case", deny_unknown_fields)
+)]
 pub(crate) enum Kind {
     /// What a refinement on all rows has to know of its candidates.
     Refinement(Wanted),
     /// Hermite moments, one column a fold.
     Smoothing(Arc<SmoothingBasis>),
     /// Normal equations, one a level, candidate partition and fold.
-    Regression(Vec<RegressionTask>),
+    Regression(
+        #[cfg_attr(feature = "serde", serde(with = "super::regression_task::saved"))] Vec<RegressionTask>,
+    ),
 }
 
 impl Task {

@@ -55,12 +55,6 @@ impl SmoothingBasis {
         Self { centre, variances, features, moments, products, raised }
     }
 
-    /// Degree of the features.
-    #[cfg(feature = "serde")]
-    pub(crate) fn degree(&self) -> usize {
-        self.features.degree()
-    }
-
     /// Number of moments.
     pub(crate) fn len(&self) -> usize {
         self.moments.len()
@@ -169,6 +163,47 @@ fn product_terms(alpha: &[(usize, usize)], beta: &[(usize, usize)]) -> Vec<(Expo
         terms = extended;
     }
     terms
+}
+
+#[cfg(feature = "serde")]
+mod saved {
+    use nalgebra::DVector;
+    use serde::{Deserialize, Serialize};
+
+    use super::SmoothingBasis;
+    use crate::error::{Error, Result};
+    use crate::format::{LENGTH, POSITIVE_VARIANCE, plain, require, through, within};
+    use crate::polynomial::check_features;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct SavedSmoothing {
+        #[serde(with = "plain")]
+        centre: DVector<f64>,
+        #[serde(with = "plain")]
+        variances: DVector<f64>,
+        degree: usize,
+    }
+
+    through!(SmoothingBasis, SavedSmoothing);
+
+    impl From<SmoothingBasis> for SavedSmoothing {
+        fn from(basis: SmoothingBasis) -> Self {
+            Self { centre: basis.centre, variances: basis.variances, degree: basis.features.degree() }
+        }
+    }
+
+    impl TryFrom<SavedSmoothing> for SmoothingBasis {
+        type Error = Error;
+
+        fn try_from(SavedSmoothing { centre, variances, degree }: SavedSmoothing) -> Result<Self> {
+            require!(centre.len() == variances.len(), "smoothing needs a centre and variances")?;
+            within("centre of smoothing", centre.as_slice(), LENGTH)?;
+            within("variances of smoothing", variances.as_slice(), POSITIVE_VARIANCE)?;
+            check_features(1, centre.len(), degree)?;
+            Ok(Self::new(centre, variances, degree))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -29,6 +29,11 @@ pub(crate) struct Refinement {
 
 /// What a refinement has to know of all rows next, of every candidate.
 #[derive(Debug, Clone)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case", deny_unknown_fields)
+)]
 pub(crate) enum Wanted {
     /// The [`CellSums`] of every fold, over the rows outside it.
     Cells(Vec<CrossFit>),
