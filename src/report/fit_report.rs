@@ -21,7 +21,8 @@ pub struct FitReport {
     /// σ₀ in working units, as given or as estimated.
     #[cfg_attr(feature = "serde", serde(with = "finite"))]
     pub component_std: f64,
-    /// The data's units in one working unit, where all columns share one scale.
+    /// The data's units in one working unit, where all columns share one scale. A saved report is without it: the
+    /// model's units say it.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub working_unit: Option<f64>,
     /// Every number of cells that was tried, where the partitioner searched for one.
