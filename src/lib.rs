@@ -131,7 +131,7 @@
 //! | feature | default | gives |
 //! |---|---|---|
 //! | `rayon` | yes | several threads; no result depends on it |
-//! | `serde` | no | saved and loaded models; fits, passes and sums as bytes |
+//! | `serde` | no | saved and loaded models; fits, passes and sums as bytes; reports, levels, cells, schedules and samplers too |
 //!
 //! [`reference`]: mod@reference
 //! [`Sphere`]: reference::Sphere
@@ -147,6 +147,8 @@ mod cells;
 mod coordinates;
 mod density;
 mod error;
+#[cfg(feature = "serde")]
+mod format;
 mod kernels;
 mod learner;
 mod levels;

@@ -2,6 +2,9 @@
 
 use nalgebra::{Cholesky, DMatrix, DMatrixView, DMatrixViewMut, Dyn};
 
+use crate::error::{Error, Result};
+use crate::shapes::check_size;
+
 /// nalgebra hands products to `gemm` when every size exceeds this; smaller ones are summed here.
 const SMALL: usize = 5;
 
@@ -37,6 +40,32 @@ impl<'a> From<&'a DMatrix<f64>> for Columns<'a> {
     fn from(matrix: &'a DMatrix<f64>) -> Self {
         Self { data: matrix.as_slice(), n: matrix.nrows(), count: matrix.ncols(), stride: matrix.nrows() }
     }
+}
+
+/// The value that is made of these `N` matrices.
+///
+/// # Errors
+/// [`Error::ShapeMismatch`](crate::Error::ShapeMismatch) unless there are so many.
+pub(crate) fn read_one<const N: usize, T: From<[DMatrix<f64>; N]>>(matrices: Vec<DMatrix<f64>>) -> Result<T> {
+    let exactly = <[_; N]>::try_from(matrices);
+    exactly.map(T::from).map_err(|given| Error::ShapeMismatch {
+        what: "matrices of the sums",
+        expected: N,
+        found: given.len(),
+    })
+}
+
+/// `count` values, each made of the next `N` matrices.
+///
+/// # Errors
+/// As [`read_one`].
+pub(crate) fn read_matrices<const N: usize, T: From<[DMatrix<f64>; N]>>(
+    matrices: Vec<DMatrix<f64>>,
+    count: usize,
+) -> Result<Vec<T>> {
+    check_size("matrices of the sums", count * N, matrices.len())?;
+    let mut left = matrices.into_iter();
+    (0..count).map(|_| read_one(left.by_ref().take(N).collect())).collect()
 }
 
 /// out += aᵀb, for columns of equal length.

@@ -4,6 +4,8 @@ mod cover;
 mod gaussian;
 mod partition;
 mod partitioner;
+#[cfg(feature = "serde")]
+mod saved;
 mod voronoi;
 mod voronoi_partitioner;
 
@@ -12,3 +14,6 @@ pub use partition::{LocalFrame, Partition};
 pub use partitioner::{CentreEstimates, Partitioner, SingleCell};
 pub use voronoi::VoronoiCells;
 pub use voronoi_partitioner::VoronoiPartitioner;
+
+#[cfg(feature = "serde")]
+pub(crate) use saved::SavedPartition;

@@ -40,6 +40,7 @@ const MOST_CELLS: usize = 64;
 /// # Ok::<(), gmix_diffusion::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct VoronoiPartitioner {
     pub(crate) soft: bool,
     pub(crate) lightest_cell: f64,

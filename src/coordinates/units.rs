@@ -250,3 +250,51 @@ fn product(rows: &DMatrix<f64>, matrix: &DMatrix<f64>) -> DMatrix<f64> {
     }
     product
 }
+
+#[cfg(feature = "serde")]
+mod saved {
+    use std::ops::RangeInclusive;
+
+    use nalgebra::{DMatrix, DVector};
+    use serde::{Deserialize, Serialize};
+
+    use super::Units;
+    use crate::error::Result;
+    use crate::format::{Check, LENGTH, checked, matrix_within, orthonormal, require, within};
+
+    /// Data's units: squares of these are finite.
+    const SCALE: RangeInclusive<f64> = 1e-150..=1e150;
+    const SHIFT: RangeInclusive<f64> = -1e300..=1e300;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(remote = "Units", deny_unknown_fields)]
+    struct Saved {
+        #[serde(with = "crate::format::plain")]
+        shift: DVector<f64>,
+        #[serde(with = "crate::format::plain")]
+        scale: DVector<f64>,
+        #[serde(default, with = "crate::format::plain")]
+        hull_axes: Option<DMatrix<f64>>,
+    }
+
+    checked!(Units, Saved);
+
+    impl Check for Units {
+        fn check_saved(&self) -> Result<()> {
+            let dim = self.shift.len();
+            require!(dim > 0, "it has no columns")?;
+            require!(self.scale.len() == dim, "units need a shift and a scale for each column")?;
+            within("shift of the units", self.shift.as_slice(), SHIFT)?;
+            within("scale of the units", self.scale.as_slice(), SCALE)?;
+            let Some(axes) = &self.hull_axes else { return Ok(()) };
+            let columns = axes.ncols();
+            require!(
+                (1..dim).contains(&columns),
+                "{columns} directions of the hull are not between 1 and {}",
+                dim - 1
+            )?;
+            matrix_within("directions of the hull", axes, (dim, columns), LENGTH)?;
+            orthonormal("directions of the hull", axes)
+        }
+    }
+}

@@ -7,7 +7,7 @@ use crate::cells::Partitioner;
 use crate::coordinates::{ActiveRows, Columns, Geometry, Principal, Scaled};
 use crate::error::{Error, Result};
 use crate::levels::{Base, Learned, LevelFits, OneCell, Setup, smallest_std};
-use crate::passes::{Pass, Statistics, Sums, Task};
+use crate::passes::{Kind, Pass, RegressionTask, Statistics, Sums, Task};
 use crate::polynomial::{NormalEquations, PiecewisePolynomialScore, SmoothingBasis};
 use crate::process::NoiseLevels;
 use crate::report::{FitReport, FitWarning, LevelReport};
@@ -144,19 +144,18 @@ impl Fit {
         if !matches!(&state, State::Levels(fits) if fits.are_level_by_level()) {
             self.absorbed.push(Arc::new(total.clone()));
         }
-        match (state, total) {
-            (State::Start, Sums::Moments(moments)) => self.begin(&moments),
-            (State::Refine(geometry, refinement), Sums::Cells(sums)) => {
-                self.refine(refinement.absorb_cells(&sums, &geometry), geometry)
+        match (state, total, &pass.task) {
+            (State::Start, Sums::Moments(moments), _) => self.begin(&moments),
+            (State::Refine(geometry, refinement), Sums::Matrices(sums), _) => {
+                self.refine(refinement.absorb(sums, geometry.subsample().rest)?, geometry)
             }
-            (State::Refine(geometry, refinement), Sums::Likelihoods(judged)) => {
-                self.refine(refinement.absorb_likelihoods(&judged, &geometry), geometry)
-            }
-            (State::Smooth(setup, partitioner, smoothing), Sums::Smoothing(moments)) => {
+            (State::Smooth(setup, partitioner, smoothing), Sums::Matrices(moments), _) => {
                 let one_cell = OneCell::new(smoothing, moments);
                 self.descend(LevelFits::level_by_level(partitioner, one_cell, setup), Vec::new())
             }
-            (State::Levels(fits), Sums::Regression(sums)) => self.descend(*fits, sums),
+            (State::Levels(fits), Sums::Matrices(sums), Task::Matrices(_, Kind::Regression(tasks))) => {
+                self.descend(*fits, RegressionTask::read(tasks, sums)?)
+            }
             _ => Err(Error::ForeignStatistics { pass: pass.number, foreign: pass.number }),
         }
     }
@@ -191,7 +190,7 @@ impl Fit {
                 let next = if geometry.subsample().is_complete() {
                     Next::Done(found)
                 } else {
-                    Refinement::new(found).next(&geometry)
+                    Next::Pass(Refinement::new(found))
                 };
                 self.refine(next, geometry)
             }
@@ -203,7 +202,7 @@ impl Fit {
                 let setup = self.setup(geometry)?;
                 let smoothing = Arc::new(OneCell::smoothing(&setup));
                 let frame = Arc::new(setup.geometry.as_ref().into());
-                self.set_next(Task::Smoothing(frame, smoothing.clone()));
+                self.set_next(Task::Matrices(frame, Kind::Smoothing(smoothing.clone())));
                 self.state = State::Smooth(setup, partitioner, smoothing);
                 Ok(())
             }
@@ -219,8 +218,9 @@ impl Fit {
     /// Another pass of refinement, or the base and the levels at which it is to be corrected.
     fn refine(&mut self, next: Next, geometry: Arc<Geometry>) -> Result<()> {
         let found = match next {
-            Next::Pass(refinement, task) => {
-                self.set_next(task);
+            Next::Pass(refinement) => {
+                let frame = Arc::new(geometry.as_ref().into());
+                self.set_next(Task::Matrices(frame, Kind::Refinement(refinement.wanted())));
                 self.state = State::Refine(geometry, Box::new(refinement));
                 return Ok(());
             }

@@ -12,4 +12,5 @@ pub use model::DiffusionModel;
 pub use observer::FitObserver;
 pub use settings::DiffusionLearner;
 
+#[cfg(feature = "serde")]
 pub(crate) use settings::CellSource;

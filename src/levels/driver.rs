@@ -14,7 +14,7 @@ use crate::cells::{Partition, Partitioner};
 use crate::coordinates::Geometry;
 use crate::error::{Error, Result};
 use crate::mixture::MixtureLaw;
-use crate::passes::{PassFrame, RegressionTask, Task};
+use crate::passes::{Kind, PassFrame, RegressionTask, Task};
 use crate::polynomial::{LevelBasis, LevelScore, NormalEquations};
 use crate::process::{NoiseLevel, NoiseLevels};
 use crate::report::{LevelReport, Work};
@@ -133,7 +133,7 @@ impl LevelFits {
             });
             let tasks: Vec<RegressionTask> = tasks.collect();
             if !tasks.is_empty() {
-                return Ok(Some(Task::Regression(self.frame.clone(), tasks)));
+                return Ok(Some(Task::Matrices(self.frame.clone(), Kind::Regression(tasks))));
             }
         }
     }

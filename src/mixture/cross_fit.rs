@@ -2,6 +2,8 @@ use nalgebra::{DMatrix, DVector};
 
 use super::parameters::MixtureParameters;
 use crate::error::{Error, Result};
+#[cfg(feature = "serde")]
+use crate::format::finite;
 use crate::rows::FoldedSample;
 
 /// A Gaussian mixture fitted once without each fold, and once to all rows.
@@ -95,6 +97,7 @@ pub(crate) fn mean_cells(folds: &[MixtureParameters]) -> f64 {
 
 /// Mixtures of one number of cells, for every fold the one fitted to the rows outside it.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct CrossFit {
     /// One mixture a fold.
     pub folds: Vec<MixtureParameters>,
@@ -109,12 +112,16 @@ impl CrossFit {
 
 /// One number of cells on the path of a search.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct TriedCells {
     /// Number of cells, averaged over the folds.
+    #[cfg_attr(feature = "serde", serde(with = "finite"))]
     pub cells: f64,
     /// Held-out log-likelihood a unit of weight.
+    #[cfg_attr(feature = "serde", serde(with = "finite"))]
     pub log_likelihood: f64,
     /// Standard error of its difference from the best one.
+    #[cfg_attr(feature = "serde", serde(with = "finite"))]
     pub std_error: f64,
     /// Whether this number was chosen.
     pub chosen: bool,

@@ -15,6 +15,8 @@ mod noised;
 mod parameters;
 mod radial_shape;
 mod radius;
+#[cfg(feature = "serde")]
+mod saved;
 mod spherical;
 
 pub use cross_fit::{CrossFit, CrossFittedMixture, TriedCells};

@@ -1,5 +1,6 @@
 use nalgebra::DMatrix;
 
+use super::statistics::CHUNK;
 use crate::coordinates::{Geometry, Units};
 use crate::error::Result;
 use crate::mixture::MixtureLaw;
@@ -11,6 +12,11 @@ use crate::score::centres_into;
 /// What a pass has to know of the geometry: how rows become active coordinates and folds, and the mixtures
 /// that have not seen a fold. It travels with the pass, so it holds no rows.
 #[derive(Debug, Clone)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(remote = "Self", deny_unknown_fields)
+)]
 pub(crate) struct PassFrame {
     pub(crate) units: Units,
     pub(crate) subspace: ActiveSubspace,
@@ -22,6 +28,10 @@ pub(crate) struct PassFrame {
 
 /// Rows of a chunk in active coordinates, near ones beside each other, with their folds.
 pub(crate) struct ActiveChunk {
+    /// Of the fit, from which noise is drawn.
+    pub(crate) seed: u64,
+    /// Number of the chunk.
+    pub(crate) index: u64,
     rows: WeightedRows,
     folds: Vec<usize>,
 }
@@ -75,7 +85,7 @@ impl PassFrame {
             |&i: &usize| self.fold_rule.fold(seed, first_row + i as u64, working.row(i).iter().copied());
         let folds = order.iter().map(fold).collect();
         let active = WeightedRows { rows, weights: block.weights.clone() };
-        ActiveChunk { rows: active.select(&order), folds }
+        ActiveChunk { seed, index: first_row / CHUNK, rows: active.select(&order), folds }
     }
 
     /// Û of the mixture that was fitted without `fold`, at points in active coordinates (n × m); `None` where

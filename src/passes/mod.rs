@@ -2,18 +2,19 @@
 
 mod frame;
 mod pass;
+mod regression_task;
+#[cfg(feature = "serde")]
+mod saved;
 mod source;
 mod statistics;
+mod sums;
+mod task;
 
 pub use pass::Pass;
 pub use source::RowSource;
 pub use statistics::Statistics;
 
 pub(crate) use frame::PassFrame;
-pub(crate) use pass::{RegressionTask, Task};
-pub(crate) use statistics::Sums;
-#[cfg(feature = "serde")]
-pub(crate) use {
-    pass::MOST_ROWS,
-    statistics::{CHUNK, ChunkSums, Origin},
-};
+pub(crate) use regression_task::RegressionTask;
+pub(crate) use sums::Sums;
+pub(crate) use task::{Kind, Task};

@@ -3,96 +3,17 @@ use std::ops::Range;
 
 use nalgebra::DMatrix;
 
+use super::sums::Sums;
 use crate::error::{Error, Result};
-use crate::polynomial::{HermiteMoments, NormalEquations};
-
-use crate::rows::{Moments, WeightedRows};
-use crate::search::{CellSums, Likelihoods};
+use crate::rows::WeightedRows;
+use crate::shapes::check_size;
 
 /// Rows are summed in chunks of this many, by their index in the data.
 pub(crate) const CHUNK: u64 = 2048;
 
-/// What a pass sums over rows.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Sums {
-    /// First and second moments of the data, and a bounded subsample.
-    Moments(Moments),
-    /// Hermite moments, one a fold.
-    Smoothing(Vec<HermiteMoments>),
-    /// Sums of an EM step, one a candidate and fold.
-    Cells(Vec<Vec<CellSums>>),
-    /// Held-out log-likelihoods of candidates.
-    Likelihoods(Likelihoods),
-    /// Normal equations, one a candidate partition and fold.
-    Regression(Vec<Vec<NormalEquations>>),
-}
-
-/// Kind and sizes of sums, one entry a candidate and fold.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum SumsShape {
-    Moments,
-    Smoothing(Vec<usize>),
-    /// Cells and dimensions.
-    Cells(Vec<Vec<(usize, usize)>>),
-    /// Candidates.
-    Likelihoods(usize),
-    /// Features and dimensions.
-    Regression(Vec<Vec<(usize, usize)>>),
-}
-
-impl Sums {
-    pub(crate) fn shape(&self) -> SumsShape {
-        match self {
-            Self::Moments(_) => SumsShape::Moments,
-            Self::Smoothing(folds) => SumsShape::Smoothing(folds.iter().map(|fold| fold.0.len()).collect()),
-            Self::Cells(candidates) => {
-                let of = |folds: &Vec<CellSums>| folds.iter().map(CellSums::shape).collect();
-                SumsShape::Cells(candidates.iter().map(of).collect())
-            }
-            Self::Likelihoods(sums) => SumsShape::Likelihoods(sums.sums.len()),
-            Self::Regression(candidates) => {
-                let of =
-                    |folds: &Vec<NormalEquations>| folds.iter().map(|fold| fold.moment.shape()).collect();
-                SumsShape::Regression(candidates.iter().map(of).collect())
-            }
-        }
-    }
-
-    /// Can `other` be added? Sums of one pass differ in the number of columns of the data at most.
-    fn check_like(&self, other: &Self) -> Result<()> {
-        match (self, other) {
-            (Self::Moments(a), Self::Moments(b)) => check_columns(a.mean.len(), b.mean.len()),
-            _ => Ok(()),
-        }
-    }
-
-    fn add(&mut self, later: Self) {
-        match (self, later) {
-            (Self::Moments(a), Self::Moments(b)) => a.add(b),
-            (Self::Smoothing(a), Self::Smoothing(b)) => {
-                for (a, b) in a.iter_mut().zip(&b) {
-                    a.add(b);
-                }
-            }
-            (Self::Regression(a), Self::Regression(b)) => {
-                for (a, b) in a.iter_mut().flatten().zip(b.iter().flatten()) {
-                    a.add(b);
-                }
-            }
-            (Self::Cells(a), Self::Cells(b)) => {
-                for (a, b) in a.iter_mut().flatten().zip(b.iter().flatten()) {
-                    a.add(b);
-                }
-            }
-            (Self::Likelihoods(a), Self::Likelihoods(b)) => a.add(&b),
-            // Sums of one pass are of one kind: `Pass` makes them all.
-            _ => {}
-        }
-    }
-}
-
 /// Which pass of which fit: fits differ in their seeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub(crate) struct Origin {
     pub(crate) seed: u64,
     pub(crate) pass: usize,
@@ -121,9 +42,9 @@ pub struct Statistics {
     /// What these sums belong to; `None` while empty.
     origin: Option<Origin>,
     /// Sums of 2ʰ chunks, by first chunk and height h.
-    pub(crate) nodes: BTreeMap<(u64, u32), Sums>,
+    pub(super) nodes: BTreeMap<(u64, u32), Sums>,
     /// Runs of rows of incomplete chunks, by index of the first row.
-    pub(crate) pending: BTreeMap<u64, WeightedRows>,
+    pub(super) pending: BTreeMap<u64, WeightedRows>,
 }
 
 /// Computes the sums of one whole chunk, or of the last, shorter one.
@@ -170,7 +91,7 @@ impl Statistics {
             let sibling = if is_left { first + size } else { first - size };
             let Some(other) = self.nodes.remove(&(sibling, height)) else { break };
             let (mut left, right) = if is_left { (sums, other) } else { (other, sums) };
-            left.add(right);
+            left.add(right)?;
             (first, height, sums) = (first.min(sibling), height + 1, left);
         }
         self.nodes.insert((first, height), sums);
@@ -203,7 +124,7 @@ impl Statistics {
             return Err(self.overlap(start..start + n));
         }
         if let Some(other) = self.pending.values().next() {
-            check_columns(other.rows.ncols(), block.rows.ncols())?;
+            check_size("columns of the rows", other.rows.ncols(), block.rows.ncols())?;
         }
         // Join with the runs that end or start where this one does, within the chunk.
         let before = self.pending.range(..start).next_back();
@@ -274,19 +195,13 @@ impl Statistics {
             return Err(Error::IncompletePass { pass, expected, found: rows });
         }
         // What has no sibling is joined from the right, smallest first: an order fixed by n alone.
-        let total = self.nodes.into_values().rev().reduce(|right, mut left| {
-            left.add(right);
-            left
-        });
-        total.map(|sums| (sums, rows)).ok_or(Error::NoRows)
-    }
-}
-
-fn check_columns(expected: usize, found: usize) -> Result<()> {
-    if found == expected {
-        Ok(())
-    } else {
-        Err(Error::ShapeMismatch { what: "columns of the rows", expected, found })
+        let mut nodes = self.nodes.into_values().rev();
+        let mut total = nodes.next().ok_or(Error::NoRows)?;
+        for mut left in nodes {
+            left.add(total)?;
+            total = left;
+        }
+        Ok((total, rows))
     }
 }
 

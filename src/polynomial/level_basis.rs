@@ -14,6 +14,7 @@ use crate::linalg::{Columns, add_transposed_product, is_diagonal};
 /// In expectation both give the same normal equations; they differ in Monte Carlo noise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum RegressionTarget {
     /// The clean row x, corrected for the noise it already carries: b = E\[φx\] − σ₀² E\[∂φ\]. Least
     /// noise at every level and defined at s = 0, but the features have to be continuous: soft cells.

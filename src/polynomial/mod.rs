@@ -6,6 +6,8 @@ mod level_score;
 mod normal_equations;
 mod piecewise_polynomial;
 mod ridge;
+#[cfg(feature = "serde")]
+mod saved;
 mod settings;
 mod smoothing;
 
@@ -19,4 +21,6 @@ pub(crate) use level_score::LevelScore;
 pub(crate) use normal_equations::NormalEquations;
 pub(crate) use piecewise_polynomial::ActiveSubspace;
 pub(crate) use ridge::{RidgeFit, fit_ridge};
+#[cfg(feature = "serde")]
+pub(crate) use saved::check_features;
 pub(crate) use smoothing::{HermiteMoments, SmoothingBasis};

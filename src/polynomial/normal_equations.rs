@@ -53,6 +53,19 @@ impl NormalEquations {
     }
 }
 
+impl From<NormalEquations> for [DMatrix<f64>; 3] {
+    fn from(sums: NormalEquations) -> Self {
+        let NormalEquations { gram, moment, weight, known_loss } = sums;
+        [gram, moment, DMatrix::from_row_slice(1, 2, &[weight, known_loss])]
+    }
+}
+
+impl From<[DMatrix<f64>; 3]> for NormalEquations {
+    fn from([gram, moment, totals]: [DMatrix<f64>; 3]) -> Self {
+        Self { gram, moment, weight: totals[0], known_loss: totals[1] }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -17,11 +17,37 @@ const RANGE_SLACK: f64 = 1e-9;
 
 /// The directions in which a law differs from a Gaussian of standard deviation σ₀ around its mean.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(remote = "Self", deny_unknown_fields)
+)]
 pub(crate) struct ActiveSubspace {
     /// Length d.
+    #[cfg_attr(feature = "serde", serde(with = "crate::format::plain"))]
     pub(crate) mean: DVector<f64>,
     /// Orthonormal columns, d × m.
+    #[cfg_attr(feature = "serde", serde(with = "crate::format::plain"))]
     pub(crate) axes: DMatrix<f64>,
+}
+
+#[cfg(feature = "serde")]
+crate::format::checked!(ActiveSubspace, ActiveSubspace);
+
+#[cfg(feature = "serde")]
+impl crate::format::Check for ActiveSubspace {
+    fn check_saved(&self) -> Result<()> {
+        use crate::format::{LENGTH, matrix_within, orthonormal, require, within};
+
+        let (dim, active_dim) = (self.mean.len(), self.axes.ncols());
+        require!(
+            (1..=dim).contains(&active_dim),
+            "{active_dim} active directions are not between 1 and {dim}"
+        )?;
+        within("mean of the rows", self.mean.as_slice(), LENGTH)?;
+        matrix_within("active directions", &self.axes, (dim, active_dim), LENGTH)?;
+        orthonormal("active directions", &self.axes)
+    }
 }
 
 impl ActiveSubspace {

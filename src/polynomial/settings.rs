@@ -26,6 +26,7 @@ const HIGHEST_DEGREE: usize = 12;
 /// # let _ = (quadratic, paper);
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct PolynomialRegression {
     pub(crate) max_degree: Option<usize>,
     pub(crate) ridge: Vec<f64>,

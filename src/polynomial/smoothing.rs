@@ -14,15 +14,8 @@ use super::normal_equations::NormalEquations;
 /// Values of the moments' features held at once, which stay in the cache.
 const BUFFER: usize = 1 << 16;
 
-/// Σ w h_γ((x − c)/√λ) over rows, for |γ| up to twice the degree of the features.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct HermiteMoments(pub(crate) DVector<f64>);
-
-impl HermiteMoments {
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.0 += &other.0;
-    }
-}
+/// Σ w h_γ((x − c)/√λ) over rows, for |γ| up to twice the degree of the features: one column.
+pub(crate) type HermiteMoments = DMatrix<f64>;
 
 /// The coordinates in which moments are taken, and how products of features expand in them.
 #[derive(Debug, Clone)]
@@ -62,14 +55,13 @@ impl SmoothingBasis {
         Self { centre, variances, features, moments, products, raised }
     }
 
-    /// Degree of the features.
-    #[cfg(feature = "serde")]
-    pub(crate) fn degree(&self) -> usize {
-        self.features.degree()
+    /// Number of moments.
+    pub(crate) fn len(&self) -> usize {
+        self.moments.len()
     }
 
     pub(crate) fn empty(&self) -> HermiteMoments {
-        HermiteMoments(DVector::zeros(self.moments.len()))
+        DMatrix::zeros(self.moments.len(), 1)
     }
 
     /// Adds a block of rows (n × m) to `sums`.
@@ -85,7 +77,7 @@ impl SmoothingBasis {
             }
             let values = &mut values[..n * self.moments.len()];
             self.moments.features_into(n, standardised.as_slice(), &mut tables, values);
-            for (sum, column) in sums.0.iter_mut().zip(values.chunks_exact(n)) {
+            for (sum, column) in sums.iter_mut().zip(values.chunks_exact(n)) {
                 *sum += column.iter().zip(weights).map(|(h, w)| h * w).sum::<f64>();
             }
         }
@@ -103,12 +95,12 @@ impl SmoothingBasis {
         let contraction = self.variances.map(|v| (v / (v + noise * noise)).sqrt());
         let smoothed = DVector::from_iterator(
             self.moments.len(),
-            self.moments.exponents().iter().zip(moments.0.iter()).map(|(gamma, moment)| {
+            self.moments.exponents().iter().zip(moments.iter()).map(|(gamma, moment)| {
                 gamma.iter().map(|&(axis, e)| contraction[axis].powi(e as i32)).product::<f64>() * moment
             }),
         );
         let mut sums = NormalEquations::zeros(self.features.len(), dim);
-        sums.weight = moments.0[0];
+        sums.weight = moments[0];
         for &(a, b, g, coefficient) in &self.products {
             sums.gram[(a, b)] += coefficient * smoothed[g];
         }
@@ -171,6 +163,47 @@ fn product_terms(alpha: &[(usize, usize)], beta: &[(usize, usize)]) -> Vec<(Expo
         terms = extended;
     }
     terms
+}
+
+#[cfg(feature = "serde")]
+mod saved {
+    use nalgebra::DVector;
+    use serde::{Deserialize, Serialize};
+
+    use super::SmoothingBasis;
+    use crate::error::{Error, Result};
+    use crate::format::{LENGTH, POSITIVE_VARIANCE, plain, require, through, within};
+    use crate::polynomial::check_features;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct SavedSmoothing {
+        #[serde(with = "plain")]
+        centre: DVector<f64>,
+        #[serde(with = "plain")]
+        variances: DVector<f64>,
+        degree: usize,
+    }
+
+    through!(SmoothingBasis, SavedSmoothing);
+
+    impl From<SmoothingBasis> for SavedSmoothing {
+        fn from(basis: SmoothingBasis) -> Self {
+            Self { centre: basis.centre, variances: basis.variances, degree: basis.features.degree() }
+        }
+    }
+
+    impl TryFrom<SavedSmoothing> for SmoothingBasis {
+        type Error = Error;
+
+        fn try_from(SavedSmoothing { centre, variances, degree }: SavedSmoothing) -> Result<Self> {
+            require!(centre.len() == variances.len(), "smoothing needs a centre and variances")?;
+            within("centre of smoothing", centre.as_slice(), LENGTH)?;
+            within("variances of smoothing", variances.as_slice(), POSITIVE_VARIANCE)?;
+            check_features(1, centre.len(), degree)?;
+            Ok(Self::new(centre, variances, degree))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 use std::f64::consts::FRAC_PI_2;
 
 use super::level::{NoiseLevel, NoiseLevels};
+#[cfg(feature = "serde")]
+use super::schedule::MostLevels;
 use super::schedule::{DataScale, NoiseSchedule, counted, positive};
 use crate::error::{Error, Result};
 
@@ -28,7 +30,9 @@ use crate::error::{Error, Result};
 /// # Ok::<(), gmix_diffusion::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct LinearBeta {
+    #[cfg_attr(feature = "serde", serde(with = "MostLevels"))]
     pub(crate) n_steps: usize,
     pub(crate) betas: Option<(f64, f64)>,
 }
@@ -102,7 +106,9 @@ impl NoiseSchedule for LinearBeta {
 /// # Ok::<(), gmix_diffusion::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct CosineBeta {
+    #[cfg_attr(feature = "serde", serde(with = "MostLevels"))]
     pub(crate) n_steps: usize,
     pub(crate) offset: f64,
 }

@@ -33,6 +33,7 @@ const LARGEST_RATIO: f64 = 0.999;
 /// # Ok::<(), gmix_diffusion::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct Geometric {
     pub(crate) ratio: f64,
     pub(crate) noisiest: Option<f64>,

@@ -28,6 +28,7 @@ use crate::error::Result;
 /// # Ok::<(), gmix_diffusion::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct Karras {
     pub(crate) rho: f64,
     pub(crate) range: NoiseRange,

@@ -129,3 +129,45 @@ impl Deref for NoiseLevels {
         &self.0
     }
 }
+
+#[cfg(feature = "serde")]
+mod saved {
+    use serde::{Deserialize, Serialize};
+
+    use super::{NoiseLevel, NoiseLevels};
+    use crate::error::Result;
+    use crate::format::{Check, POSITIVE, checked, invalid, within, zero_or_positive};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(remote = "NoiseLevel", deny_unknown_fields)]
+    struct SignalAndNoise {
+        signal: f64,
+        noise: f64,
+    }
+
+    checked!(NoiseLevel, SignalAndNoise);
+
+    impl Check for NoiseLevel {
+        fn check_saved(&self) -> Result<()> {
+            Self::new(self.signal, self.noise).map(drop).map_err(invalid)
+        }
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(remote = "NoiseLevels")]
+    struct List(Vec<NoiseLevel>);
+
+    checked!(NoiseLevels, List);
+
+    impl Check for NoiseLevels {
+        fn check_saved(&self) -> Result<()> {
+            Self::new(self.0.iter().copied()).map_err(invalid)?;
+            for (index, level) in self.iter().enumerate() {
+                within(format_args!("signal of level {index}"), &[level.signal()], POSITIVE)?;
+                zero_or_positive(format_args!("noise of level {index}"), level.noise())?;
+                zero_or_positive(format_args!("noise to signal of level {index}"), level.noise_to_signal())?;
+            }
+            Ok(())
+        }
+    }
+}

@@ -1,14 +1,18 @@
 //! What variance exploding schedules of a set number of levels share.
 
 use super::level::NoiseLevels;
+#[cfg(feature = "serde")]
+use super::schedule::MostLevels;
 use super::schedule::{counted, positive};
 use crate::error::Result;
 
 /// First and last noise s, by default those of the schedule, and the number of levels between and with them.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub(crate) struct NoiseRange {
     pub(crate) noisiest: Option<f64>,
     pub(crate) quietest: Option<f64>,
+    #[cfg_attr(feature = "serde", serde(with = "MostLevels"))]
     pub(crate) n_levels: usize,
 }
 

@@ -4,6 +4,12 @@ use std::fmt::Debug;
 use super::level::NoiseLevels;
 use crate::error::{Error, Result};
 
+/// A saved schedule of more levels would not end.
+#[cfg(feature = "serde")]
+pub(super) const MOST_LEVELS: usize = 1_000_000;
+#[cfg(feature = "serde")]
+pub(super) type MostLevels = crate::format::AtMost<MOST_LEVELS>;
+
 /// What a schedule may know of the data it is for, in the data's working units.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DataScale {

@@ -26,6 +26,7 @@ use crate::error::Result;
 /// # Ok::<(), gmix_diffusion::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct VarianceExploding {
     pub(crate) range: NoiseRange,
 }

@@ -1,11 +1,14 @@
 use std::fmt;
 
 use super::warning::FitWarning;
+#[cfg(feature = "serde")]
+use crate::format::finite;
 use crate::mixture::TriedCells;
 use crate::process::NoiseLevel;
 
 /// What a fit did and how well it went.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct FitReport {
     /// One entry a noise level, noisiest first.
     pub levels: Vec<LevelReport>,
@@ -16,13 +19,17 @@ pub struct FitReport {
     /// Number of active directions m, in which the law differs from a Gaussian of std σ₀.
     pub active_dim: usize,
     /// σ₀ in working units, as given or as estimated.
+    #[cfg_attr(feature = "serde", serde(with = "finite"))]
     pub component_std: f64,
-    /// The data's units in one working unit, where all columns share one scale.
+    /// The data's units in one working unit, where all columns share one scale. A saved report is without it: the
+    /// model's units say it.
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub working_unit: Option<f64>,
     /// Every number of cells that was tried, where the partitioner searched for one.
     pub cell_path: Vec<TriedCells>,
     /// The radial shape that all cells share, where held-out rows gave evidence of one: β of the factor
     /// (1 + βL(ρ))², L the first Laguerre polynomial of half the squared Mahalanobis radius ρ.
+    #[cfg_attr(feature = "serde", serde(default, with = "finite"))]
     pub radial_shape: Option<f64>,
     /// Passes over all rows.
     pub passes: usize,

@@ -1,8 +1,16 @@
 use std::fmt;
 
+#[cfg(feature = "serde")]
+use crate::format::finite;
+
 /// A sign that a fit may be poor, with its figures.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case", deny_unknown_fields)
+)]
 pub enum FitWarning {
     /// A cell has few rows for the coefficients it carries.
     FewRowsInCell {
@@ -11,6 +19,7 @@ pub enum FitWarning {
         /// Index of the cell.
         cell: usize,
         /// Rows in the cell, as a sum of responsibilities.
+        #[cfg_attr(feature = "serde", serde(with = "finite"))]
         rows: f64,
         /// Coefficients a coordinate.
         features: usize,
@@ -18,8 +27,10 @@ pub enum FitWarning {
     /// Many rows lie far from the centres of all cells of the quietest level.
     RowsFarFromCentres {
         /// Share of the rows.
+        #[cfg_attr(feature = "serde", serde(with = "finite"))]
         share: f64,
         /// Share expected of a fit whose component std is right.
+        #[cfg_attr(feature = "serde", serde(with = "finite"))]
         expected: f64,
     },
     /// The centre denoiser changes a lot between two neighbouring levels.
@@ -27,42 +38,51 @@ pub enum FitWarning {
         /// Index of the noisier of the two.
         level: usize,
         /// Root mean square change, in bandwidths.
+        #[cfg_attr(feature = "serde", serde(with = "finite"))]
         change: f64,
     },
     /// The noisiest level is not noisy enough for its law to be Gaussian.
     NoisiestNotGaussian {
         /// Noise-to-signal ratio of that level over the data's largest standard deviation.
+        #[cfg_attr(feature = "serde", serde(with = "finite"))]
         ratio: f64,
     },
     /// The quietest level still blurs the data.
     QuietestAboveComponent {
         /// Bandwidth of that level, in working units.
+        #[cfg_attr(feature = "serde", serde(with = "finite"))]
         bandwidth: f64,
         /// σ₀, in working units.
+        #[cfg_attr(feature = "serde", serde(with = "finite"))]
         component_std: f64,
     },
     /// The given component std is larger than the smallest spread of the data, or than the blur that their rows show
     /// where they do not repeat each other.
     ComponentStdTooLarge {
         /// σ₀, in working units.
+        #[cfg_attr(feature = "serde", serde(with = "finite"))]
         component_std: f64,
         /// Smallest standard deviation over all directions, or that of the blur, in working units.
+        #[cfg_attr(feature = "serde", serde(with = "finite"))]
         smallest_std: f64,
     },
     /// Values far outside what a Gaussian of the data's spread would show.
     HeavyTails {
         /// Largest distance from the mean, in standard deviations.
+        #[cfg_attr(feature = "serde", serde(with = "finite"))]
         farthest: f64,
     },
     /// Many rows are equal to each other.
     RepeatedRows {
         /// Share of rows that repeat another one.
+        #[cfg_attr(feature = "serde", serde(with = "finite"))]
         share: f64,
     },
     /// A direction in which the data do not vary. Where there are more rows than columns the law is
     /// that on their affine hull.
     DegenerateDirection {
         /// Standard deviation in that direction, as a share of the largest one.
+        #[cfg_attr(feature = "serde", serde(with = "finite"))]
         relative_std: f64,
     },
     /// Fewer than ten rows, or hardly more than columns: too few to tell a law from. What is learned may be

@@ -13,8 +13,6 @@ pub use isotropic_rest::IsotropicRest;
 pub use sample::FoldedSample;
 
 pub(crate) use moments::Moments;
-#[cfg(feature = "serde")]
-pub(crate) use moments::{SUBSAMPLE, SampledRow};
 pub(crate) use spatial_order::spatial_order;
-pub(crate) use streams::{FOLDS, FoldRule, stream};
+pub(crate) use streams::{FOLDS, FoldRule, MOST_ROWS, stream};
 pub(crate) use weighted::WeightedRows;

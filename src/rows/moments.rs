@@ -6,20 +6,27 @@ use super::streams::hash;
 use super::weighted::WeightedRows;
 
 /// Rows kept in memory for finding cells, at most.
-pub(crate) const SUBSAMPLE: usize = 10_000;
+const SUBSAMPLE: usize = 10_000;
 /// Purpose of the hash that draws the subsample.
 const SUBSAMPLE_STREAM: u64 = 1;
 
 /// Count, mean and scatter of rows, and a subsample of them, in the data's own units.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(remote = "Self", deny_unknown_fields)
+)]
 pub(crate) struct Moments {
     /// Number of rows of positive weight.
     pub(crate) rows: u64,
     /// Σ w.
     pub(crate) weight: f64,
     /// Length d.
+    #[cfg_attr(feature = "serde", serde(with = "crate::format::plain"))]
     pub(crate) mean: DVector<f64>,
     /// Σ w (x − mean)(x − mean)ᵀ, d × d.
+    #[cfg_attr(feature = "serde", serde(with = "crate::format::plain"))]
     pub(crate) scatter: DMatrix<f64>,
     /// The rows of lowest hash, by rising hash: a uniform sample that does not depend on the order
     /// in which chunks are merged.
@@ -27,7 +34,10 @@ pub(crate) struct Moments {
 }
 
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub(crate) struct SampledRow {
+    /// Follows from the seed of the fit and the index; not saved.
+    #[cfg_attr(feature = "serde", serde(skip))]
     hash: u64,
     pub(crate) index: u64,
     pub(crate) weight: f64,
@@ -35,12 +45,12 @@ pub(crate) struct SampledRow {
 }
 
 impl SampledRow {
-    pub(crate) fn new(seed: u64, index: u64, weight: f64, values: Vec<f64>) -> Self {
+    fn new(seed: u64, index: u64, weight: f64, values: Vec<f64>) -> Self {
         Self { hash: hash(seed, SUBSAMPLE_STREAM, index), index, weight, values }
     }
 
     /// By rising hash.
-    pub(crate) fn sort(rows: &mut [Self]) {
+    fn sort(rows: &mut [Self]) {
         rows.sort_by_key(|row| row.hash);
     }
 }
@@ -97,5 +107,55 @@ impl Moments {
         }
         let repeated: usize = copies.values().filter(|&&count| count > 1).sum();
         repeated as f64 / self.sample.len().max(1) as f64
+    }
+}
+
+#[cfg(feature = "serde")]
+mod saved {
+    use std::ops::RangeInclusive;
+
+    use super::{Moments, SUBSAMPLE, SUBSAMPLE_STREAM, SampledRow, hash};
+    use crate::error::Result;
+    use crate::format::{Check, FINITE, checked, matrix_within, require, within};
+    use crate::rows::MOST_ROWS;
+
+    const WEIGHT: RangeInclusive<f64> = 0.0..=f64::MAX;
+
+    checked!(Moments, Moments);
+
+    impl Check for Moments {
+        fn check_saved(&self) -> Result<()> {
+            let dim = self.mean.len();
+            require!(dim > 0, "moments have no columns")?;
+            within("mean of the rows", self.mean.as_slice(), FINITE)?;
+            within("weight of the rows", &[self.weight], WEIGHT)?;
+            matrix_within("scatter of the rows", &self.scatter, (dim, dim), FINITE)?;
+            require!(self.rows <= MOST_ROWS, "{} rows are too many", self.rows)?;
+            require!(
+                self.sample.len() as u64 == self.rows.min(SUBSAMPLE as u64),
+                "{} rows are sampled from {}",
+                self.sample.len(),
+                self.rows
+            )?;
+            self.sample.iter().try_for_each(|row| {
+                require!(row.index < MOST_ROWS, "an index of a row is too large")?;
+                require!(row.values.len() == dim, "a sampled row needs {dim} values")?;
+                within("weight of a sampled row", &[row.weight], f64::MIN_POSITIVE..=f64::MAX)?;
+                within("sampled row", &row.values, FINITE)
+            })
+        }
+    }
+
+    impl Moments {
+        /// Moments that were read, in a fit with this seed.
+        pub(crate) fn in_fit(mut self, seed: u64) -> Result<Self> {
+            for row in &mut self.sample {
+                row.hash = hash(seed, SUBSAMPLE_STREAM, row.index);
+            }
+            SampledRow::sort(&mut self.sample);
+            let mut pairs = self.sample.windows(2);
+            require!(pairs.all(|pair| pair[0].index != pair[1].index), "a row is in the sample twice")?;
+            Ok(self)
+        }
     }
 }

@@ -4,6 +4,9 @@
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
+/// Indices of rows are below this, so that sums of them cannot overflow.
+pub(crate) const MOST_ROWS: u64 = 1 << 60;
+
 /// The finaliser of SplitMix64 (Steele, Lea, Flood 2014): a bijection that mixes all bits.
 fn mix(value: u64) -> u64 {
     let z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -29,6 +32,7 @@ const FOLD_STREAM: u64 = 2;
 
 /// How rows are dealt to folds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub(crate) enum FoldRule {
     /// By their index.
     Index,

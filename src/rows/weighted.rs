@@ -5,7 +5,9 @@ use crate::error::{Error, Result};
 
 /// Rows (n × d) with their weights.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub(crate) struct WeightedRows {
+    #[cfg_attr(feature = "serde", serde(with = "crate::format::plain"))]
     pub(crate) rows: DMatrix<f64>,
     pub(crate) weights: Vec<f64>,
 }

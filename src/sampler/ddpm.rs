@@ -51,6 +51,7 @@ pub(super) const DEFAULT_STEPS: usize = 30;
 /// # Ok::<(), gmix_diffusion::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct Ddpm {
     pub(crate) steps: Steps,
     pub(crate) textbook: bool,

@@ -5,15 +5,17 @@ mod exact;
 mod path;
 mod predictor_corrector;
 mod probability_flow;
+#[cfg(feature = "serde")]
+mod saved;
 #[cfg(test)]
 mod tests;
 mod traits;
-
-#[cfg(feature = "serde")]
-pub(crate) use path::Steps;
 
 pub use ddpm::Ddpm;
 pub use exact::ExactSampler;
 pub use predictor_corrector::PredictorCorrector;
 pub use probability_flow::ProbabilityFlow;
 pub use traits::Sampler;
+
+#[cfg(feature = "serde")]
+pub(crate) use saved::any_sampler;

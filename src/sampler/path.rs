@@ -12,15 +12,20 @@ use crate::score::{ScoreModel, centres_into};
 /// 10³ σ₀ the variance of the draws was 5 % too large at .28, 1 % at .14.
 const LONGEST_STEP: f64 = 0.15;
 
+/// A saved sampler of more steps would not end.
+#[cfg(feature = "serde")]
+type MostSteps = crate::format::AtMost<1_000_000>;
+
 /// Which levels a sampler visits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub(crate) enum Steps {
     /// The list's own.
     AsGiven,
     /// So many, geometric in the bandwidth τ between the ends of the list.
-    Geometric(usize),
+    Geometric(#[cfg_attr(feature = "serde", serde(with = "MostSteps"))] usize),
     /// The same, but as many more as keep every step below [`LONGEST_STEP`].
-    AtLeast(usize),
+    AtLeast(#[cfg_attr(feature = "serde", serde(with = "MostSteps"))] usize),
 }
 
 impl Steps {

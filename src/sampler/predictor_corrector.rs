@@ -12,6 +12,10 @@ use crate::shapes::check_room;
 const DEFAULT_CORRECTIONS: usize = 1;
 const DEFAULT_STEP_SIZE: f64 = 0.1;
 
+/// A saved sampler of more corrections a step would not end.
+#[cfg(feature = "serde")]
+type MostCorrections = crate::format::AtMost<1_000>;
+
 /// Ancestral steps, each followed by Langevin steps at the level it has reached.
 ///
 /// A corrector step of size ε moves u by the Langevin equation du = τ² a ∇log p dt + τ √2 dW for a
@@ -42,9 +46,12 @@ const DEFAULT_STEP_SIZE: f64 = 0.1;
 /// # Ok::<(), gmix_diffusion::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct PredictorCorrector {
     pub(crate) steps: Steps,
+    #[cfg_attr(feature = "serde", serde(with = "MostCorrections"))]
     pub(crate) corrections: usize,
+    #[cfg_attr(feature = "serde", serde(with = "crate::format::finite"))]
     pub(crate) step_size: f64,
 }
 

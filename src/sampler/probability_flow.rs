@@ -41,6 +41,7 @@ const DEFAULT_STEPS: usize = 20;
 /// # Ok::<(), gmix_diffusion::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct ProbabilityFlow {
     pub(crate) steps: Steps,
 }

@@ -1,53 +1,56 @@
 //! A fit between two passes is a function of its composition, its seed and the sums absorbed so far, and this
 //! is what is saved: everything else is computed again, and so checked, on the way to where it was.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
-use super::check::require;
-use super::header::{Format, Saved, Version};
-use super::learner::SavedLearner;
-use super::sums::SavedSums;
+use super::learner::{self, SavedLearner};
 use crate::error::Result;
-use crate::learner::Fit;
-use crate::passes::MOST_ROWS;
+use crate::format::{Format, Header, Version, require};
+use crate::learner::{DiffusionLearner, Fit};
+use crate::passes::Sums;
+use crate::rows::MOST_ROWS;
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SavedFit {
     format: Format<SavedFit>,
     version: Version<SavedFit>,
-    learner: SavedLearner,
+    #[serde(with = "SavedLearner")]
+    learner: DiffusionLearner,
     seed: u64,
     n_rows: u64,
     /// One a pass.
-    absorbed: Vec<SavedSums>,
+    absorbed: Vec<Arc<Sums>>,
 }
 
-impl Saved for SavedFit {
+impl Header for SavedFit {
     const FORMAT: &'static str = "gmix-diffusion fit";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 }
 
 impl SavedFit {
     fn of(fit: &Fit) -> Result<Self> {
-        require(
+        require!(
             fit.absorbed.len() == fit.report().passes,
-            "a fit that learns its levels one after the other cannot be saved once it has learned one",
+            "a fit that learns its levels one after the other cannot be saved once it has learned one"
         )?;
         Ok(Self {
             format: Format::default(),
             version: Version::default(),
-            learner: SavedLearner::of(&fit.learner)?,
+            learner: fit.learner.clone(),
             seed: fit.seed,
             n_rows: fit.report().n_rows,
-            absorbed: fit.absorbed.iter().map(|sums| SavedSums::from(sums.as_ref())).collect(),
+            absorbed: fit.absorbed.clone(),
         })
     }
 
     fn load(self) -> Result<Fit> {
-        require(self.n_rows <= MOST_ROWS, format_args!("{} rows are too many", self.n_rows))?;
-        let absorbed: Result<Vec<_>> = self.absorbed.into_iter().map(|sums| sums.load(self.seed)).collect();
-        Fit::resume(self.learner.load()?, self.seed, self.n_rows, absorbed?)
+        require!(self.n_rows <= MOST_ROWS, "{} rows are too many", self.n_rows)?;
+        learner::check(&self.learner)?;
+        let absorbed = self.absorbed.into_iter().map(|sums| Arc::unwrap_or_clone(sums).in_fit(self.seed));
+        Fit::resume(self.learner, self.seed, self.n_rows, absorbed.collect::<Result<_>>()?)
     }
 }
 

@@ -1,25 +1,9 @@
-//! Saved models, fits, passes and sums: data-transfer structs with a format version, checked before they become
-//! what they were.
-//!
-//! nalgebra's own serialisation is not used: it takes a matrix's shape on trust.
+//! Saved models and fits: what spans all rooms, with a format version. Types save themselves.
 
-mod base;
-mod check;
 mod fit;
-mod header;
 mod learner;
-mod level;
-mod matrix;
 mod model;
-mod part_name;
-mod partition;
-mod pass;
-mod report;
-mod sampler;
-mod schedule;
 mod score;
-mod statistics;
-mod sums;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 

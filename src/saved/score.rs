@@ -2,10 +2,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::check::{LENGTH, require};
-use super::matrix::SavedMatrix;
 use crate::cells::Partition;
 use crate::error::Result;
+use crate::format::{LENGTH, SavedMatrix, matrix_within, require};
 use crate::polynomial::{HermiteBasis, LevelBasis, LevelScore};
 use crate::process::NoiseLevel;
 
@@ -45,24 +44,24 @@ impl SavedScore {
     ) -> Result<LevelScore> {
         let (cells, dim) = partition.centres().shape();
         let bandwidth = level.bandwidth(component_std);
-        require(
+        require!(
             // Bandwidths of other machines may differ in their last bits.
             bandwidth > 0.0 && (self.bandwidth - bandwidth).abs() <= 1e-12 * bandwidth,
-            format_args!("level {index}: bandwidth {} does not fit its noise", self.bandwidth),
+            "level {index}: bandwidth {} does not fit its noise",
+            self.bandwidth
         )?;
-        require(
+        require!(
             self.features_fit(cells, dim),
-            format_args!(
-                "level {index}: the coefficients do not fit degree {} in {cells} cells",
-                self.degree
-            ),
+            "level {index}: the coefficients do not fit degree {} in {cells} cells",
+            self.degree
         )?;
         let rows = self.coefficients.rows;
         let what = format_args!("coefficients of level {index}");
-        let coefficients = self.coefficients.load(what, rows, dim, LENGTH)?;
+        let coefficients = self.coefficients.load()?;
+        matrix_within(what, &coefficients, (rows, dim), LENGTH)?;
         let basis = LevelBasis::new(partition, self.bandwidth, self.degree);
         // Cells that slope need degree 1 at least.
-        require(basis.len() == rows, format_args!("level {index}: degree 0 does not fit its cells"))?;
+        require!(basis.len() == rows, "level {index}: degree 0 does not fit its cells")?;
         Ok(LevelScore::new(&basis, &coefficients, self.own))
     }
 

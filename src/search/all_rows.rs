@@ -1,13 +1,12 @@
 //! More rows than the subsample holds: EM steps and the choice of the number of cells on all of them.
 
-use std::sync::Arc;
-
 use nalgebra::{DMatrix, DVector};
 
-use super::expectation_maximisation::CellSums;
-use crate::coordinates::Geometry;
+use super::expectation_maximisation::{CellSums, judging_log_density};
+use crate::error::Result;
+use crate::linalg::{read_matrices, read_one};
 use crate::mixture::{CrossFit, CrossFittedMixture, TriedCells};
-use crate::passes::Task;
+use crate::rows::{IsotropicRest, WeightedRows};
 
 /// EM steps on all rows before a group of candidates is judged.
 const STEPS: usize = 4;
@@ -28,7 +27,22 @@ pub(crate) struct Refinement {
     tried: Vec<TriedCells>,
 }
 
-/// Held-out log-likelihoods of a group of candidates, with what paired standard errors need.
+/// What a refinement has to know of all rows next, of every candidate.
+#[derive(Debug, Clone)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case", deny_unknown_fields)
+)]
+pub(crate) enum Wanted {
+    /// The [`CellSums`] of every fold, over the rows outside it.
+    Cells(Vec<CrossFit>),
+    /// The [`Likelihoods`] of the rows of every fold under the mixtures that have not seen them.
+    Likelihoods(Vec<CrossFit>),
+}
+
+/// Held-out log-likelihoods of a group of candidates, with what paired standard errors need; as matrices that
+/// add up.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Likelihoods {
     /// Number of rows.
@@ -42,24 +56,34 @@ pub(crate) struct Likelihoods {
 }
 
 impl Likelihoods {
-    pub(crate) fn zeros(candidates: usize) -> Self {
+    fn zeros(candidates: usize) -> Self {
         let (sums, products) = (DVector::zeros(candidates), DMatrix::zeros(candidates, candidates));
         Self { rows: 0.0, weight: 0.0, sums, products }
     }
 
     /// Adds one row's log-densities under all candidates.
-    pub(crate) fn add_row(&mut self, weight: f64, log_densities: &DVector<f64>) {
+    fn add_row(&mut self, weight: f64, log_densities: &DVector<f64>) {
         self.rows += 1.0;
         self.weight += weight;
         self.sums.axpy(weight, log_densities, 1.0);
         self.products.ger(weight * weight, log_densities, log_densities, 1.0);
     }
 
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.rows += other.rows;
-        self.weight += other.weight;
-        self.sums += &other.sums;
-        self.products += &other.products;
+    /// Of the rows of all folds, one block a fold, under the mixtures of `candidates` that have not seen them.
+    pub(crate) fn of(folds: &[WeightedRows], candidates: &[CrossFit]) -> Self {
+        let mut sums = Self::zeros(candidates.len());
+        let fitted = candidates.first().map_or(0, |candidate| candidate.folds.len());
+        for (fold, block) in folds.iter().enumerate().take(fitted) {
+            let densities: Vec<Vec<f64>> = candidates
+                .iter()
+                .map(|candidate| judging_log_density(block, &candidate.folds[fold]))
+                .collect();
+            for (i, &weight) in block.weights.iter().enumerate() {
+                let row = DVector::from_iterator(densities.len(), densities.iter().map(|values| values[i]));
+                sums.add_row(weight, &row);
+            }
+        }
+        sums
     }
 
     /// By how much candidate `a` is ahead of `b`, and the standard error of that.
@@ -70,9 +94,23 @@ impl Likelihoods {
     }
 }
 
+impl From<Likelihoods> for [DMatrix<f64>; 3] {
+    fn from(judged: Likelihoods) -> Self {
+        let Likelihoods { rows, weight, sums, products } = judged;
+        let sums = DMatrix::from_column_slice(sums.len(), 1, sums.as_slice());
+        [DMatrix::from_row_slice(1, 2, &[rows, weight]), sums, products]
+    }
+}
+
+impl From<[DMatrix<f64>; 3]> for Likelihoods {
+    fn from([totals, sums, products]: [DMatrix<f64>; 3]) -> Self {
+        Self { rows: totals[0], weight: totals[1], sums: sums.column(0).into_owned(), products }
+    }
+}
+
 /// What comes after a step.
 pub(crate) enum Next {
-    Pass(Refinement, Task),
+    Pass(Refinement),
     Done(CrossFittedMixture),
 }
 
@@ -92,30 +130,31 @@ impl Refinement {
         self
     }
 
-    pub(crate) fn next(self, geometry: &Geometry) -> Next {
-        let frame = Arc::new(geometry.into());
-        let task = if self.steps < STEPS {
-            Task::ExpectationMaximisation(frame, self.group.clone())
-        } else {
-            Task::Likelihoods(frame, self.group.clone())
-        };
-        Next::Pass(self, task)
+    pub(crate) fn wanted(&self) -> Wanted {
+        let group = self.group.clone();
+        if self.steps < STEPS { Wanted::Cells(group) } else { Wanted::Likelihoods(group) }
     }
 
-    /// The M-step of every fold of every candidate.
-    pub(crate) fn absorb_cells(mut self, sums: &[Vec<CellSums>], geometry: &Geometry) -> Next {
-        let rest = geometry.subsample().rest;
-        for (candidate, sums) in self.group.iter_mut().zip(sums) {
-            for (mixture, sums) in candidate.folds.iter_mut().zip(sums) {
-                *mixture = sums.maximise(rest, mixture);
-            }
+    /// Takes in the matrices of what was [`wanted`](Self::wanted); `rest` are the directions outside the active
+    /// ones.
+    ///
+    /// # Errors
+    /// [`Error::ShapeMismatch`](crate::Error::ShapeMismatch) for another number of matrices.
+    pub(crate) fn absorb(mut self, sums: Vec<DMatrix<f64>>, rest: IsotropicRest) -> Result<Next> {
+        if self.steps == STEPS {
+            return Ok(self.judge(&read_one(sums)?));
+        }
+        let mixtures: Vec<_> = self.group.iter_mut().flat_map(|candidate| &mut candidate.folds).collect();
+        let sums: Vec<CellSums> = read_matrices(sums, mixtures.len())?;
+        for (mixture, sums) in mixtures.into_iter().zip(sums) {
+            *mixture = sums.maximise(rest, mixture);
         }
         self.steps += 1;
-        self.next(geometry)
+        Ok(Next::Pass(self))
     }
 
     /// The fewest cells within reach of the best; a larger group where the largest is the best.
-    pub(crate) fn absorb_likelihoods(mut self, judged: &Likelihoods, geometry: &Geometry) -> Next {
+    fn judge(mut self, judged: &Likelihoods) -> Next {
         let candidates = 0..self.group.len();
         let top = candidates.clone().max_by(|&a, &b| judged.sums[a].total_cmp(&judged.sums[b])).unwrap_or(0);
         let is_within = |index: usize, reach: f64| {
@@ -134,7 +173,7 @@ impl Refinement {
         }
         if grows {
             self.group = vec![self.group.swap_remove(top)];
-            return self.with_larger().next(geometry);
+            return Next::Pass(self.with_larger());
         }
         for tried in &mut self.tried[..self.found.tried.len()] {
             tried.chosen = false;
@@ -168,8 +207,9 @@ mod tests {
             }
             sums
         };
-        let mut judged = of(&[0, 3]);
-        judged.add(&of(&[1, 2]));
+        let [mut judged, others]: [[DMatrix<f64>; 3]; 2] = [of(&[0, 3]).into(), of(&[1, 2]).into()];
+        judged.iter_mut().zip(&others).for_each(|(own, other)| *own += other);
+        let judged = Likelihoods::from(judged);
         for (a, b) in [(0, 1), (2, 0), (1, 2), (1, 1)] {
             let terms: Vec<f64> = (0..4).map(|i| weights[i] * (rows[i][a] - rows[i][b])).collect();
             let gain: f64 = terms.iter().sum();

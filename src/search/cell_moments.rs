@@ -73,7 +73,7 @@ pub(super) fn weigh(rows: &mut DMatrix<f64>, weights: &[f64]) {
 }
 
 /// 1 + m + m(m+1)/2.
-pub(crate) fn feature_count(dim: usize) -> usize {
+pub(super) fn feature_count(dim: usize) -> usize {
     1 + dim + dim * (dim + 1) / 2
 }
 

@@ -1,6 +1,6 @@
 use nalgebra::{Cholesky, DMatrix, DMatrixView, DVector};
 
-use super::cell_moments::{CellMoments, covariance, pairs, weigh};
+use super::cell_moments::{CellMoments, covariance, feature_count, pairs, weigh};
 use super::covariance::{CellScatter, least_variance, shrink_covariances};
 use crate::kernels::{Gaussian, Gaussians, responsibilities_above};
 use crate::linalg::dot;
@@ -58,30 +58,20 @@ pub(crate) fn log_joint_densities(data: &WeightedRows, mixture: &MixtureParamete
     log_joint
 }
 
-/// Additive statistics of an EM step: Σ w r φ with φ = (1, x, xxᵀ), and Σ w r².
+/// Additive statistics of an EM step: Σ w r φ with φ = (1, x, xxᵀ), and Σ w r²; as matrices that add up.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct CellSums {
     /// k × q.
     pub(crate) moments: DMatrix<f64>,
     /// Length k.
     pub(crate) information: DVector<f64>,
-    pub(crate) dim: usize,
 }
 
 impl CellSums {
-    /// Cells and dimensions.
-    pub(crate) fn shape(&self) -> (usize, usize) {
-        (self.moments.nrows(), self.dim)
-    }
-
-    /// The [`shape`](Self::shape) of the sums for `mixture`.
+    /// Cells and features of the sums for `mixture`.
     pub(crate) fn shape_for(mixture: &MixtureParameters) -> (usize, usize) {
-        mixture.means.shape()
-    }
-
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.moments += &other.moments;
-        self.information += &other.information;
+        let (cells, dim) = mixture.means.shape();
+        (cells, feature_count(dim))
     }
 
     pub(crate) fn of(data: &WeightedRows, mixture: &MixtureParameters) -> Self {
@@ -90,7 +80,7 @@ impl CellSums {
         if let Some((moments, information)) =
             gaussians.sums(data.rows.as_view(), &data.weights, LOG_NEGLIGIBLE, true)
         {
-            return Self { moments, information, dim };
+            return Self { moments, information };
         }
         let mut moments = CellMoments::new(cells, dim, true);
         let mut information = DVector::zeros(cells);
@@ -107,12 +97,12 @@ impl CellSums {
             }
             moments.add(rows, &weighted);
         });
-        Self { moments: moments.into_sums(), information, dim }
+        Self { moments: moments.into_sums(), information }
     }
 
     /// The M-step; `before` again where overflow has left no cell any weight.
     pub(crate) fn maximise(&self, rest: IsotropicRest, before: &MixtureParameters) -> MixtureParameters {
-        let dim = self.dim;
+        let dim = before.means.ncols();
         let total = self.moments.column(0).sum();
         let alive: Vec<usize> =
             (0..self.moments.nrows()).filter(|&j| self.moments[(j, 0)] > 1e-9 * total).collect();
@@ -125,15 +115,28 @@ impl CellSums {
             DMatrix::from_fn(alive.len(), dim, |i, axis| self.moments[(alive[i], 1 + axis)] / weights[i]);
         let covariances = alive.iter().map(|&j| covariance(self.moments.as_view(), j, dim)).collect();
         let scatter = CellScatter { covariances, weights: &weights, information: &information };
-        let covariances = shrink_covariances(scatter, rest, least_variance(self.mean_squares()));
+        let covariances = shrink_covariances(scatter, rest, least_variance(self.mean_squares(dim)));
         MixtureParameters { masses: &weights / total, means, covariances }
     }
 
     /// E x² along every axis.
-    fn mean_squares(&self) -> impl Iterator<Item = f64> {
+    fn mean_squares(&self, dim: usize) -> impl Iterator<Item = f64> {
         let total = self.moments.column(0).sum();
-        let squares = pairs(self.dim).enumerate().filter(|(_, (a, b))| a == b);
-        squares.map(move |(feature, _)| self.moments.column(1 + self.dim + feature).sum() / total)
+        let squares = pairs(dim).enumerate().filter(|(_, (a, b))| a == b);
+        squares.map(move |(feature, _)| self.moments.column(1 + dim + feature).sum() / total)
+    }
+}
+
+impl From<CellSums> for [DMatrix<f64>; 2] {
+    fn from(sums: CellSums) -> Self {
+        let CellSums { moments, information } = sums;
+        [moments, DMatrix::from_column_slice(information.len(), 1, information.as_slice())]
+    }
+}
+
+impl From<[DMatrix<f64>; 2]> for CellSums {
+    fn from([moments, information]: [DMatrix<f64>; 2]) -> Self {
+        Self { moments, information: information.column(0).into_owned() }
     }
 }
 

@@ -14,9 +14,7 @@ mod radial_shape;
 
 pub use gaussian_partitioner::GaussianPartitioner;
 
-pub(crate) use all_rows::{Likelihoods, Next, Refinement};
+pub(crate) use all_rows::{Likelihoods, Next, Refinement, Wanted};
 pub(crate) use annealing::Annealing;
-#[cfg(feature = "serde")]
-pub(crate) use cell_moments::feature_count;
-pub(crate) use expectation_maximisation::{CellSums, judging_log_density, least_judging};
+pub(crate) use expectation_maximisation::{CellSums, least_judging};
 pub(crate) use radial_shape::choose_shape;

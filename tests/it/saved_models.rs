@@ -414,6 +414,7 @@ fn errors_say_what_is_wrong() {
     // The cells of the quietest level are the first partition.
     let masses = &soft["partitions"][0]["voronoi"]["masses"];
     assert_eq!(masses.as_array().unwrap().len(), 2, "{masses}");
+    let matrix = |rows: usize, columns: usize| json!({ "rows": rows, "columns": columns, "values": vec![1.0; rows * columns] });
     let one = |model: &Value, path: &str, value: Value| error_with(model, &[(path, value)]);
     let cases = [
         (one(&soft, "/format", json!("another model")), "the format is not \"gmix-diffusion model\""),
@@ -426,26 +427,31 @@ fn errors_say_what_is_wrong() {
             "covariance of the rows is not positive semidefinite",
         ),
         (one(&soft, "/covariance/values", json!([])), "1 × 1 values do not fit a list of 0"),
-        (one(&soft, "/covariance/rows", json!(u64::MAX)), "expected 1 × 1, found 18446744073709551615 × 1"),
+        (
+            one(&soft, "/covariance/rows", json!(u64::MAX)),
+            "18446744073709551615 × 1 values do not fit a list of 1",
+        ),
+        (one(&soft, "/covariance", matrix(2, 1)), "covariance of the rows: expected 1 × 1, found 2 × 1"),
         (one(&soft, "/subspace/axes/values/0", json!(0.9)), "active directions are not orthonormal"),
-        (one(&soft, "/subspace/axes/columns", json!(0)), "0 active directions are not between 1 and 1"),
+        (one(&soft, "/subspace/axes", matrix(1, 0)), "0 active directions are not between 1 and 1"),
         (one(&soft, "/component_std", json!(-0.5)), "component std, value 0: -5e-1 is not between"),
         (one(&soft, "/levels/1/noise", json!(20.0)), "noise level 1: ratio 20 is not below the previous one"),
         (one(&soft, "/levels/1/signal", json!(0.0)), "signal 0 must be positive and finite"),
         (one(&soft, "/levels", json!([])), "there are no noise levels"),
-        (one(&soft, "/partitions/0/voronoi/masses/0", json!(-0.5)), "masses of partition 0, value 0: -5e-1"),
+        (one(&soft, "/partitions/0/voronoi/masses/0", json!(-0.5)), "masses of cells, value 0: -5e-1"),
         (
             one(&soft, "/partitions/0/voronoi/masses", json!([0.5, 0.6])),
-            "masses of partition 0 sum to 1.1, not to 1",
+            "masses of cells sum to 1.1, not to 1",
         ),
+        (one(&soft, "/partitions/0/voronoi/masses", json!([1.0])), "masses of cells: expected 2, found 1"),
+        (one(&soft, "/partitions/0/voronoi/centres", matrix(0, 1)), "a partition has no cells"),
         (
-            one(&soft, "/partitions/0/voronoi/masses", json!([1.0])),
-            "masses of partition 0: expected 2, found 1",
+            one(&soft, "/partitions/0/voronoi/centres", matrix(2, 3)),
+            "centres of partition 0: expected 1 columns",
         ),
-        (one(&soft, "/partitions/0/voronoi/centres/rows", json!(0)), "partition 0 has no cells"),
         (
             one(&soft, "/partitions/0/voronoi/centres/values/0", json!(1e99)),
-            "centres of partition 0, value 0: 1e99",
+            "centres of cells, value 0: 1e99",
         ),
         (one(&soft, &quiet("degree"), json!(7)), "the coefficients do not fit degree 7 in 2 cells"),
         (
@@ -459,15 +465,12 @@ fn errors_say_what_is_wrong() {
         (one(&soft, "/cells", json!(99)), "there is no partition 99"),
         (
             one(&soft, "/sampler/ddpm/steps", json!({ "geometric": u64::MAX })),
-            "sampling steps are more than 1000000",
+            "18446744073709551615 is more than 1000000",
         ),
         (one(&soft, "/report/dim", json!(2)), "the report is that of another model"),
         (one(&soft, "/report/levels/1/index", json!(2)), "the report of level 1 is that of another model"),
         (one(&soft, "/units", json!({ "shift": [0.0], "scale": [1.0], "more": 1 })), "unknown field `more`"),
-        (
-            one(&flat, "/units/hull_axes/columns", json!(3)),
-            "3 directions of the hull are not between 1 and 2",
-        ),
+        (one(&flat, "/units/hull_axes", matrix(3, 3)), "3 directions of the hull are not between 1 and 2"),
         (one(&flat, "/units/hull_axes/values/0", json!(2.0)), "directions of the hull are not orthonormal"),
         (one(&flat, "/units/hull_axes", json!(null)), "mean of the rows needs 3 values"),
         (
@@ -483,13 +486,13 @@ fn errors_say_what_is_wrong() {
         (one(&based, "/covariance/values/1", json!(0.5)), "covariance of the rows is not symmetric"),
         (
             one(&based, "/partitions/0/gaussian/variances/0/0", json!(-1.0)),
-            "variances of partition 0, value 0: -1e0",
+            "variances of a cell, value 0: -1e0",
         ),
         (
             one(&based, "/partitions/0/gaussian/axes/0/values/0", json!(0.5)),
-            "axes of partition 0 are not orthonormal",
+            "axes of a cell are not orthonormal",
         ),
-        (one(&based, "/partitions/0/gaussian/axes", json!([])), "partition 0 needs axes and variances for"),
+        (one(&based, "/partitions/0/gaussian/axes", json!([])), "axes and variances are needed for"),
     ];
     for (error, expected) in cases {
         assert!(error.contains(expected), "expected {expected:?}, found {error:?}");

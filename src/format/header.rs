@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::check::{invalid, require};
 
 /// What can be saved.
-pub(super) trait Saved {
+pub(crate) trait Header {
     const FORMAT: &'static str;
     /// Rises with every change that an older release could not read.
     const VERSION: u32;
@@ -15,11 +15,11 @@ pub(super) trait Saved {
 
 /// The name of the format of `S`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Format<S>(PhantomData<S>);
+pub(crate) struct Format<S>(PhantomData<S>);
 
 /// The version of the format of `S`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Version<S>(PhantomData<S>);
+pub(crate) struct Version<S>(PhantomData<S>);
 
 impl<S> Default for Format<S> {
     fn default() -> Self {
@@ -33,28 +33,27 @@ impl<S> Default for Version<S> {
     }
 }
 
-impl<S: Saved> Serialize for Format<S> {
+impl<S: Header> Serialize for Format<S> {
     fn serialize<W: Serializer>(&self, serializer: W) -> Result<W::Ok, W::Error> {
         S::FORMAT.serialize(serializer)
     }
 }
 
-impl<S: Saved> Serialize for Version<S> {
+impl<S: Header> Serialize for Version<S> {
     fn serialize<W: Serializer>(&self, serializer: W) -> Result<W::Ok, W::Error> {
         S::VERSION.serialize(serializer)
     }
 }
 
-impl<'de, S: Saved> Deserialize<'de> for Format<S> {
+impl<'de, S: Header> Deserialize<'de> for Format<S> {
     fn deserialize<R: Deserializer<'de>>(deserializer: R) -> Result<Self, R::Error> {
         let found = String::deserialize(deserializer)?;
-        require(found == S::FORMAT, format_args!("the format is not \"{}\"", S::FORMAT))
-            .map_err(de::Error::custom)?;
+        require!(found == S::FORMAT, "the format is not \"{}\"", S::FORMAT).map_err(de::Error::custom)?;
         Ok(Self::default())
     }
 }
 
-impl<'de, S: Saved> Deserialize<'de> for Version<S> {
+impl<'de, S: Header> Deserialize<'de> for Version<S> {
     fn deserialize<R: Deserializer<'de>>(deserializer: R) -> Result<Self, R::Error> {
         let (found, known) = (u32::deserialize(deserializer)?, S::VERSION);
         if found != known {

@@ -1,0 +1,14 @@
+//! Samplers that are saved.
+
+use super::{Ddpm, ExactSampler, PredictorCorrector, ProbabilityFlow, Sampler};
+use crate::format::parts;
+
+parts! {
+    /// The samplers that this crate has.
+    enum SavedSampler in any_sampler: Sampler, "sampler" {
+        Ddpm(Ddpm),
+        ProbabilityFlow(ProbabilityFlow),
+        PredictorCorrector(PredictorCorrector);
+        Exact = ExactSampler
+    }
+}
