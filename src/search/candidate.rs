@@ -1,58 +1,65 @@
 //! One number of cells, fitted on every fold's training rows and judged on the rows it did not see.
 
+use nalgebra::{DMatrix, DMatrixView};
+
 use super::annealing::Annealing;
-use super::expectation_maximisation::{
-    expectation_maximisation_step, judging_log_density, mixture_log_density,
-};
+use super::background::{Background, before_background, law, without_background};
+use super::decision::Lead;
+use super::expectation_maximisation::{expectation_maximisation_step, mixture_log_density};
 use super::merging::merge_down_to;
-use super::parting::part;
+use super::splitting::{self, Split};
 use crate::error::Result;
+use crate::kernels::Gaussians;
 use crate::mixture::{MixtureParameters, mean_cells, total_cells};
 use crate::parallel::map_each_mut;
 use crate::rows::{FoldedSample, IsotropicRest, WeightedRows};
 
-/// EM steps for every number of cells tried, and in every round of polishing.
+/// EM steps for every number of cells tried, and in every round towards the maximum.
 pub(super) const STEPS: usize = 4;
-/// EM steps at most.
-const MOST_STEPS: usize = 12;
-/// EM steps after which two cells that have not found two clusters take the rows for one.
-const SETTLED: usize = 40;
-/// A round of polishing that gains less than this (in nats, over all rows) is the last.
+/// Rounds towards the maximum at most.
+const MOST_ROUNDS: usize = 12;
+/// A round that gains less than this (in nats, over all rows of a fold) is the last.
 const SMALLEST_GAIN: f64 = 1.0;
-/// Standard errors by which cells in parts have to be ahead.
-const FAR_AHEAD: f64 = 3.0;
 
-/// Mixtures of one number of cells, one a fold, with the held-out log-density of every row.
+/// Mixtures of one number of cells, one a fold, with the held-out log-density of every row. The last cell of each is
+/// the background.
+#[derive(Clone)]
 pub(super) struct Candidate {
     pub(super) mixtures: Vec<MixtureParameters>,
     held_out: Vec<f64>,
-    steps: usize,
+    settled: bool,
 }
 
 impl Candidate {
     /// Number of cells, averaged over the folds.
     pub(super) fn mean_cells(&self) -> f64 {
-        mean_cells(&self.mixtures)
+        mean_cells(&self.mixtures) - 1.0
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled
     }
 
     /// Number of cells of all folds together.
     pub(super) fn size(&self) -> usize {
-        total_cells(&self.mixtures)
+        total_cells(&self.mixtures) - self.mixtures.len()
     }
 }
 
 /// The rows of every fold that is fitted: those to fit, and those that judge.
 pub(super) struct FoldRows {
-    training: WeightedRows,
-    held_out: WeightedRows,
+    pub(super) training: WeightedRows,
+    pub(super) held_out: WeightedRows,
+    pub(super) background: Background,
 }
 
 impl FoldRows {
     /// The first `count` folds of `sample`.
     pub(super) fn of(sample: &FoldedSample, count: usize) -> Vec<Self> {
-        let rows = |fold| Self {
-            training: sample.training(fold),
-            held_out: sample.part(fold, true).in_spatial_order(),
+        let rows = |fold| {
+            let training = sample.training(fold);
+            let background = Background::of(&training);
+            Self { training, held_out: sample.part(fold, true).in_spatial_order(), background }
         };
         let mut folds: Vec<Self> = (0..count.clamp(1, sample.n_folds)).map(rows).collect();
         if folds.iter().all(|fold| fold.held_out.weights.is_empty()) {
@@ -61,12 +68,49 @@ impl FoldRows {
         folds
     }
 
-    /// A few EM steps on the rows to fit; the log-density of those that judge.
-    fn refine(&self, mixture: &mut MixtureParameters, rest: IsotropicRest) -> Vec<f64> {
-        for _ in 0..STEPS {
-            *mixture = expectation_maximisation_step(&self.training, mixture, rest);
+    /// All rows, to fit and to judge.
+    pub(super) fn all(sample: &FoldedSample) -> Self {
+        let all = sample.all();
+        Self { background: Background::of(&all), training: all.clone(), held_out: all }
+    }
+
+    /// ε times the background's density at the rows that judge, natural logarithm.
+    pub(super) fn background_log_density(&self) -> Vec<f64> {
+        let rows: DMatrixView<'_, f64> = self.held_out.rows.as_view();
+        let mut log_joint = DMatrix::zeros(rows.nrows(), 1);
+        Gaussians::new(rows.ncols(), vec![self.background.gaussian()])
+            .log_joint_into(rows, log_joint.as_view_mut());
+        log_joint.as_slice().to_vec()
+    }
+
+    fn steps(&self, mixture: MixtureParameters, count: usize, rest: IsotropicRest) -> MixtureParameters {
+        let step = |m: MixtureParameters, _| {
+            expectation_maximisation_step(&self.training, &m, rest, &self.background)
+        };
+        (0..count).fold(mixture, step)
+    }
+
+    fn training_likelihood(&self, mixture: &MixtureParameters) -> f64 {
+        weighted_sum(&mixture_log_density(&self.training, mixture), &self.training.weights)
+    }
+
+    /// EM steps until they hardly gain anything on the rows that are fitted.
+    fn settle(&self, mixture: MixtureParameters, rest: IsotropicRest) -> MixtureParameters {
+        let (mut mixture, mut likelihood) = (mixture, f64::NEG_INFINITY);
+        for _ in 0..MOST_ROUNDS {
+            mixture = self.steps(mixture, STEPS, rest);
+            let after = self.training_likelihood(&mixture);
+            if after < likelihood + SMALLEST_GAIN {
+                break;
+            }
+            likelihood = after;
         }
-        judging_log_density(&self.held_out, mixture)
+        mixture
+    }
+
+    /// Log-densities of the rows that judge.
+    fn judge(&self, mixture: &MixtureParameters) -> Vec<f64> {
+        mixture_log_density(&self.held_out, mixture)
     }
 }
 
@@ -95,6 +139,10 @@ impl<'a> Folds<'a> {
         self.folds.len()
     }
 
+    pub(super) fn first(&self) -> &'a FoldRows {
+        self.folds[0].rows
+    }
+
     /// The annealed path of every fold, down to a state of `cells` cells or the nearest smaller number.
     pub(super) fn annealed(&mut self, cells: usize) -> Result<Vec<MixtureParameters>> {
         map_each_mut(&mut self.folds, |fold| fold.annealing.state_with(cells)).into_iter().collect()
@@ -105,99 +153,86 @@ impl<'a> Folds<'a> {
         self.folds.iter().all(|fold| fold.annealing.is_cold())
     }
 
-    /// A few EM steps on every fold, and the log-density of the rows that it did not see.
-    pub(super) fn refine(&mut self, starts: Vec<MixtureParameters>) -> Candidate {
-        let rest = self.rest;
-        let mut work: Vec<(&FoldRows, MixtureParameters)> =
-            self.folds.iter().map(|fold| fold.rows).zip(starts).collect();
-        let held_out = map_each_mut(&mut work, |(rows, mixture)| rows.refine(mixture, rest));
-        let mixtures = work.into_iter().map(|(_, mixture)| mixture).collect();
-        Candidate { mixtures, held_out: held_out.concat(), steps: STEPS }
+    /// Fits the mixtures of all folds by `fit`, and judges them.
+    fn fitted(
+        &self,
+        mut starts: Vec<MixtureParameters>,
+        settled: bool,
+        fit: impl Fn(&FoldRows, MixtureParameters) -> MixtureParameters + Sync,
+    ) -> Candidate {
+        let mut work: Vec<(&FoldRows, &mut MixtureParameters)> =
+            self.folds.iter().map(|fold| fold.rows).zip(&mut starts).collect();
+        let held_out = map_each_mut(&mut work, |(rows, mixture)| {
+            **mixture = fit(rows, mixture.clone());
+            rows.judge(mixture)
+        });
+        Candidate { mixtures: starts, held_out: held_out.concat(), settled }
     }
 
-    /// Further EM steps while they raise the held-out likelihood.
-    pub(super) fn polish(&mut self, candidate: &mut Candidate) {
-        while candidate.steps < MOST_STEPS {
-            let refined = self.refine(candidate.mixtures.clone());
-            let gain = self.likelihood(&refined) - self.likelihood(candidate);
-            candidate.steps += STEPS;
-            if gain > 0.0 {
-                *candidate = Candidate { steps: candidate.steps, ..refined };
-            }
-            if gain < SMALLEST_GAIN {
-                return;
-            }
+    /// A few EM steps on every fold from cells without a background.
+    pub(super) fn refine(&self, starts: Vec<MixtureParameters>) -> Candidate {
+        let rest = self.rest;
+        self.fitted(starts, false, |rows, start| rows.steps(rows.background.behind(&start), STEPS, rest))
+    }
+
+    /// Further EM steps to near the maximum of the rows that are fitted, whatever those say that judge.
+    pub(super) fn settle(&self, candidate: &mut Candidate) {
+        if !candidate.settled {
+            let rest = self.rest;
+            let mixtures = std::mem::take(&mut candidate.mixtures);
+            *candidate = self.fitted(mixtures, true, |rows, mixture| rows.settle(mixture, rest));
         }
     }
 
-    /// Many EM steps, whether or not the first of them gain anything: clusters that are long and near each
-    /// other, side by side, are told apart only slowly from halves across both.
-    pub(super) fn settle(&mut self, candidate: &mut Candidate) {
-        while candidate.steps < SETTLED {
-            let refined = self.refine(candidate.mixtures.clone());
-            *candidate = Candidate { steps: candidate.steps + STEPS, ..refined };
-        }
-    }
-
-    /// Replaces the mixtures of `candidate` by those that merging the cheapest pairs of a larger one
-    /// leads to, on every fold where they fit its training rows better: annealed paths may miss a
-    /// cluster that is much narrower than others, or much longer than wide, until more cells are there.
-    pub(super) fn mend(&mut self, candidate: &mut Candidate, larger: &Candidate) {
+    /// Replaces the mixtures of `candidate` by those that merging the cheapest pairs of a larger one leads to, on
+    /// every fold where they fit its training rows better: annealed paths may miss a cluster that is much narrower
+    /// than others, or much longer than wide, until more cells are there.
+    pub(super) fn mend(&self, candidate: &mut Candidate, larger: &Candidate) {
         let rest = self.rest;
-        let folds = self.folds.iter().map(|fold| fold.rows).zip(&mut candidate.mixtures);
+        let mut mended = candidate.mixtures.clone();
+        let folds = self.folds.iter().map(|fold| fold.rows).zip(&mut mended);
         let mut work: Vec<_> = folds.zip(&larger.mixtures).collect();
-        let held_out = map_each_mut(&mut work, |((rows, own), larger)| {
-            let mut merged = merge_down_to(own.masses.len(), (*larger).clone());
-            for _ in 0..STEPS {
-                merged = expectation_maximisation_step(&rows.training, &merged, rest);
-            }
-            let likelihood = |mixture: &MixtureParameters| {
-                weighted_sum(&mixture_log_density(&rows.training, mixture), &rows.training.weights)
-            };
-            if likelihood(&merged) > likelihood(own) {
+        let replaced = map_each_mut(&mut work, |((rows, own), larger)| {
+            let merged = rows.steps(merged(own.masses.len() - 1, larger), STEPS, rest);
+            let better = rows.training_likelihood(&merged) > rows.training_likelihood(own);
+            if better {
                 **own = merged;
             }
-            judging_log_density(&rows.held_out, own)
+            better
         });
-        candidate.held_out = held_out.concat();
+        if replaced.contains(&true) {
+            *candidate = self.fitted(mended, false, |_, mixture| mixture);
+        }
     }
 
     /// A candidate of `cells` cells, merged from a larger one.
-    pub(super) fn merged(&mut self, cells: usize, larger: &Candidate) -> Candidate {
-        let merged = larger.mixtures.iter().map(|mixture| merge_down_to(cells, mixture.clone())).collect();
-        self.refine(merged)
+    pub(super) fn merged(&self, cells: usize, larger: &Candidate) -> Candidate {
+        let rest = self.rest;
+        self.fitted(larger.mixtures.clone(), false, |rows, mixture| {
+            rows.steps(merged(cells, &mixture), STEPS, rest)
+        })
     }
 
-    /// `candidate` with its heavy cells in parts, where these are far ahead: on the fold that is behind the others,
-    /// and on all.
-    pub(super) fn parted(&mut self, candidate: &Candidate) -> Result<Option<Candidate>> {
-        let Some((fold, held_out)) = self.behind(candidate) else { return Ok(None) };
-        let (rows, rest) = (self.folds[fold].rows, self.rest);
-        let mut parted = part(&rows.training, &candidate.mixtures[fold])?;
-        if !is_far_ahead(paired(&rows.refine(&mut parted, rest), held_out, &rows.held_out.weights)) {
+    /// `candidate` with some of its cells in parts, `None` where none can be split.
+    pub(super) fn split(&self, candidate: &Candidate, kind: Split) -> Result<Option<Candidate>> {
+        let mut work: Vec<_> = self.folds.iter().map(|fold| fold.rows).zip(&candidate.mixtures).collect();
+        let starts = map_each_mut(&mut work, |(rows, mixture)| {
+            let (cells, background) = without_background(mixture);
+            let split = splitting::split(&rows.training, mixture, &cells, kind)?;
+            Ok(before_background(split, &background))
+        });
+        let starts: Vec<MixtureParameters> = starts.into_iter().collect::<Result<_>>()?;
+        if total_cells(&starts) == total_cells(&candidate.mixtures) {
             return Ok(None);
         }
-        let mut work: Vec<_> = self.folds.iter().map(|fold| fold.rows).zip(&candidate.mixtures).collect();
-        let starts = map_each_mut(&mut work, |(rows, mixture)| part(&rows.training, mixture));
-        let parted = self.refine(starts.into_iter().collect::<Result<_>>()?);
-        Ok(is_far_ahead(self.paired(&parted, candidate)).then_some(parted))
+        let rest = self.rest;
+        Ok(Some(self.fitted(starts, true, |rows, mixture| rows.settle(mixture, rest))))
     }
 
-    /// The fold whose mixture its held-out rows like the least when they compare it with that of the next fold; and
-    /// their log-densities.
-    fn behind<'b>(&self, candidate: &'b Candidate) -> Option<(usize, &'b [f64])> {
-        let mut rest = candidate.held_out.as_slice();
-        let of_fold = |(fold, Fold { rows, .. }): (usize, &Fold<'a>)| {
-            let weights = &rows.held_out.weights;
-            let (own, others) = rest.split_at(weights.len());
-            rest = others;
-            let next = &candidate.mixtures[(fold + 1) % candidate.mixtures.len()];
-            let (lead, _) = paired(&judging_log_density(&rows.held_out, next), own, weights);
-            (lead / weights.iter().sum::<f64>(), (fold, own))
-        };
-        // A fold without weight has no average.
-        let folds = self.folds.iter().enumerate().map(of_fold).filter(|(lead, _)| lead.is_finite());
-        folds.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, fold)| fold)
+    /// The laws of a candidate, one a fold.
+    pub(super) fn laws(&self, candidate: &Candidate) -> Vec<MixtureParameters> {
+        let total = |fold: &Fold<'_>| fold.rows.training.weights.iter().sum();
+        candidate.mixtures.iter().zip(&self.folds).map(|(mixture, fold)| law(mixture, total(fold))).collect()
     }
 
     /// Held-out log-likelihood.
@@ -210,26 +245,22 @@ impl<'a> Folds<'a> {
         self.weights.iter().sum()
     }
 
-    /// By how much `better` is ahead of `worse` in held-out log-likelihood, and the standard error of that.
-    pub(super) fn paired(&self, better: &Candidate, worse: &Candidate) -> (f64, f64) {
-        paired(&better.held_out, &worse.held_out, &self.weights)
+    /// By how much `ahead` is ahead of `behind`.
+    pub(super) fn lead(&self, ahead: &Candidate, behind: &Candidate) -> Lead {
+        Lead::of(&ahead.held_out, &behind.held_out, &self.weights)
+    }
+
+    /// By how much log-densities of the first fold's held-out rows are ahead of a candidate's.
+    pub(super) fn lead_of_witness(&self, log_densities: &[f64], candidate: &Candidate) -> Lead {
+        let rows = log_densities.len();
+        Lead::of(log_densities, &candidate.held_out[..rows], &self.weights[..rows])
     }
 }
 
-/// Σ w (a − b) over the rows of `weights`, and its standard error.
-fn paired(better: &[f64], worse: &[f64], weights: &[f64]) -> (f64, f64) {
-    // Squares of weights of extreme scale have no place in a double.
-    let largest = weights.iter().copied().fold(0.0, f64::max);
-    let rows = better.iter().zip(worse).zip(weights);
-    let gains: Vec<f64> = rows.map(|((a, b), w)| w / largest * (a - b)).collect();
-    let n = gains.len() as f64;
-    let sum: f64 = gains.iter().sum();
-    let spread: f64 = gains.iter().map(|gain| (gain - sum / n).powi(2)).sum();
-    (largest * sum, largest * spread.sqrt())
-}
-
-fn is_far_ahead((lead, std_error): (f64, f64)) -> bool {
-    lead > FAR_AHEAD * std_error
+/// `larger`, its cells before the background merged until `cells` are left.
+fn merged(cells: usize, larger: &MixtureParameters) -> MixtureParameters {
+    let (own, background) = without_background(larger);
+    before_background(merge_down_to(cells, &own), &background)
 }
 
 fn weighted_sum(values: &[f64], weights: &[f64]) -> f64 {

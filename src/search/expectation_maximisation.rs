@@ -1,5 +1,6 @@
 use nalgebra::{Cholesky, DMatrix, DMatrixView, DVector};
 
+use super::background::Background;
 use super::cell_moments::{CellMoments, covariance, feature_count, pairs, weigh};
 use super::covariance::{CellScatter, least_variance, shrink_covariances};
 use crate::kernels::{Gaussian, Gaussians, responsibilities_above};
@@ -12,14 +13,15 @@ pub(crate) const LOG_NEGLIGIBLE: f64 = -16.0;
 /// Rows evaluated together.
 const BLOCK: usize = 256;
 
-/// One EM step, its M-step for the covariances being [`shrink_covariances`]. Cells that lost all their rows are dropped, if any cell has rows.
-pub(crate) fn expectation_maximisation_step(
+/// One EM step of a mixture whose last cell is the `background`, its M-step for the covariances being
+/// [`shrink_covariances`].
+pub(super) fn expectation_maximisation_step(
     data: &WeightedRows,
     mixture: &MixtureParameters,
     rest: IsotropicRest,
+    background: &Background,
 ) -> MixtureParameters {
-    let sums = CellSums::of(data, mixture);
-    sums.maximise(rest, mixture)
+    CellSums::of(data, mixture).maximise_before(rest, mixture, Some(background))
 }
 
 /// Log-density of `mixture` at every row, as far as it may count when mixtures are judged by rows that they
@@ -100,23 +102,57 @@ impl CellSums {
         Self { moments: moments.into_sums(), information }
     }
 
-    /// The M-step; `before` again where overflow has left no cell any weight.
+    /// The M-step. Cells that have lost all but a few rows are dropped, if others have more; `before` again where
+    /// overflow has left no cell any weight.
     pub(crate) fn maximise(&self, rest: IsotropicRest, before: &MixtureParameters) -> MixtureParameters {
-        let dim = before.means.ncols();
+        self.maximise_before(rest, before, None)
+    }
+
+    fn maximise_before(
+        &self,
+        rest: IsotropicRest,
+        before: &MixtureParameters,
+        background: Option<&Background>,
+    ) -> MixtureParameters {
+        let (dim, cells) = (before.means.ncols(), self.moments.nrows() - usize::from(background.is_some()));
         let total = self.moments.column(0).sum();
-        let alive: Vec<usize> =
-            (0..self.moments.nrows()).filter(|&j| self.moments[(j, 0)] > 1e-9 * total).collect();
-        if alive.is_empty() {
+        let kept = self.kept(cells, dim);
+        if kept.is_empty() || !total.is_finite() {
             return before.clone();
         }
-        let weights = DVector::from_iterator(alive.len(), alive.iter().map(|&j| self.moments[(j, 0)]));
-        let information = DVector::from_iterator(alive.len(), alive.iter().map(|&j| self.information[j]));
-        let means =
-            DMatrix::from_fn(alive.len(), dim, |i, axis| self.moments[(alive[i], 1 + axis)] / weights[i]);
-        let covariances = alive.iter().map(|&j| covariance(self.moments.as_view(), j, dim)).collect();
+        let weights = DVector::from_iterator(kept.len(), kept.iter().map(|&j| self.moments[(j, 0)]));
+        let information = DVector::from_iterator(kept.len(), kept.iter().map(|&j| self.information[j]));
+        let covariances = kept.iter().map(|&j| covariance(self.moments.as_view(), j, dim)).collect();
         let scatter = CellScatter { covariances, weights: &weights, information: &information };
         let covariances = shrink_covariances(scatter, rest, least_variance(self.mean_squares(dim)));
-        MixtureParameters { masses: &weights / total, means, covariances }
+        let means = DMatrix::from_fn(kept.len(), dim, |i, axis| self.mean(kept[i], dim)[axis]);
+        let Some(background) = background else {
+            return MixtureParameters { masses: &weights / weights.sum(), means, covariances };
+        };
+        let weight = self.moments[(cells, 0)];
+        let mass = (weight / total).max(background.least_mass);
+        let own = MixtureParameters { masses: &weights * ((1.0 - mass) / weights.sum()), means, covariances };
+        let (mean, covariance) = if weight > 0.0 {
+            background.after(weight, &self.mean(cells, dim), &covariance(self.moments.as_view(), cells, dim))
+        } else {
+            background.after(0.0, &DVector::zeros(dim), &DMatrix::zeros(dim, dim))
+        };
+        with_cell(own, mass, &mean, covariance)
+    }
+
+    /// The cells that have as many rows as a path's have at least; the heaviest one where none has.
+    fn kept(&self, cells: usize, dim: usize) -> Vec<usize> {
+        let light = light_cell(dim);
+        let kept: Vec<usize> = (0..cells).filter(|&j| self.moments[(j, 0)] >= light).collect();
+        if !kept.is_empty() {
+            return kept;
+        }
+        let heaviest = (0..cells).max_by(|&a, &b| self.moments[(a, 0)].total_cmp(&self.moments[(b, 0)]));
+        heaviest.filter(|&j| self.moments[(j, 0)] > 0.0).into_iter().collect()
+    }
+
+    fn mean(&self, cell: usize, dim: usize) -> DVector<f64> {
+        self.moments.row(cell).columns(1, dim).transpose() / self.moments[(cell, 0)]
     }
 
     /// E x² along every axis.
@@ -140,8 +176,30 @@ impl From<[DMatrix<f64>; 2]> for CellSums {
     }
 }
 
+/// Weight of a cell below which it is none: rows enough to tell a width in every direction, and five at least, which
+/// lie together by chance in no law.
+pub(super) fn light_cell(dim: usize) -> f64 {
+    dim.max(5) as f64
+}
+
+/// `mixture` with one more cell, the last.
+pub(super) fn with_cell(
+    mixture: MixtureParameters,
+    mass: f64,
+    mean: &DVector<f64>,
+    covariance: DMatrix<f64>,
+) -> MixtureParameters {
+    let MixtureParameters { masses, means, mut covariances } = mixture;
+    let cells = masses.len();
+    let masses = masses.insert_row(cells, mass);
+    let mut means = means.insert_row(cells, 0.0);
+    means.row_mut(cells).copy_from(&mean.transpose());
+    covariances.push(covariance);
+    MixtureParameters { masses, means, covariances }
+}
+
 /// The cells, whitened by the Cholesky factors of their covariances.
-fn whitened(mixture: &MixtureParameters) -> Gaussians {
+pub(super) fn whitened(mixture: &MixtureParameters) -> Gaussians {
     let (cells, dim) = mixture.means.shape();
     let gaussian = |cell: usize| {
         let mean = mixture.means.row(cell).iter().copied().collect();

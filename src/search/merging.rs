@@ -1,29 +1,96 @@
 //! Fewer cells from more: the pair that costs least becomes one.
 
-use nalgebra::{Cholesky, DMatrix};
+use nalgebra::{Cholesky, DMatrix, DVector, RowDVector};
 
 use crate::mixture::MixtureParameters;
 
 /// `mixture` with its cheapest pairs merged until `cells` are left.
-pub(super) fn merge_down_to(cells: usize, mut mixture: MixtureParameters) -> MixtureParameters {
-    while mixture.masses.len() > cells.max(1) {
-        let Some((a, b)) = cheapest_pair(&mixture) else { return mixture };
-        mixture = merge(&mixture, a, b);
+pub(super) fn merge_down_to(cells: usize, mixture: &MixtureParameters) -> MixtureParameters {
+    if mixture.masses.len() <= cells.max(1) {
+        return mixture.clone();
     }
-    mixture
+    let mut merging = Merging::new(mixture);
+    while merging.cells.len() > cells.max(1) {
+        merging.merge_cheapest();
+    }
+    merging.into_mixture(mixture.means.ncols())
 }
 
-/// The pair whose merging lowers the log-likelihood least, as if every row belonged to one cell alone.
-fn cheapest_pair(mixture: &MixtureParameters) -> Option<(usize, usize)> {
-    let cells = mixture.masses.len();
-    let own: Vec<f64> = (0..cells).map(|j| entropy(mixture.masses[j], &mixture.covariances[j])).collect();
-    let pairs = (0..cells).flat_map(|a| (a + 1..cells).map(move |b| (a, b)));
-    let cost = |&(a, b): &(usize, usize)| {
-        let (mass, _, covariance) = joined(mixture, a, b);
-        entropy(mass, &covariance) - own[a] - own[b]
-    };
-    let costs: Vec<((usize, usize), f64)> = pairs.map(|pair| (pair, cost(&pair))).collect();
-    costs.iter().min_by(|a, b| a.1.total_cmp(&b.1)).map(|(pair, _)| *pair)
+#[derive(Clone)]
+struct Cell {
+    mass: f64,
+    mean: RowDVector<f64>,
+    covariance: DMatrix<f64>,
+    entropy: f64,
+}
+
+impl Cell {
+    fn new(mass: f64, mean: RowDVector<f64>, covariance: DMatrix<f64>) -> Self {
+        let entropy = entropy(mass, &covariance);
+        Self { mass, mean, covariance, entropy }
+    }
+
+    /// Two cells as one of their mass, mean and covariance.
+    fn joined(&self, other: &Self) -> Self {
+        let mass = self.mass + other.mass;
+        let apart = (&self.mean - &other.mean).transpose();
+        let mean = (&self.mean * self.mass + &other.mean * other.mass) / mass;
+        let mut covariance = (&self.covariance * self.mass + &other.covariance * other.mass) / mass;
+        covariance.ger(self.mass / mass * (other.mass / mass), &apart, &apart, 1.0);
+        Self::new(mass, mean, covariance)
+    }
+
+    /// What the log-likelihood loses when both become one, as if every row belonged to one cell alone.
+    fn cost(&self, other: &Self) -> f64 {
+        self.joined(other).entropy - self.entropy - other.entropy
+    }
+}
+
+/// Cells, with the costs of all pairs.
+struct Merging {
+    cells: Vec<Cell>,
+    /// Of the pair of i and j < i at \[i\]\[j\].
+    costs: Vec<Vec<f64>>,
+}
+
+impl Merging {
+    fn new(mixture: &MixtureParameters) -> Self {
+        let parts = mixture.masses.iter().zip(mixture.means.row_iter()).zip(&mixture.covariances);
+        let cells: Vec<Cell> = parts
+            .map(|((&mass, mean), covariance)| Cell::new(mass, mean.into_owned(), covariance.clone()))
+            .collect();
+        let costs = (0..cells.len()).map(|i| (0..i).map(|j| cells[i].cost(&cells[j])).collect()).collect();
+        Self { cells, costs }
+    }
+
+    fn merge_cheapest(&mut self) {
+        let pairs = self
+            .costs
+            .iter()
+            .enumerate()
+            .flat_map(|(i, costs)| costs.iter().enumerate().map(move |(j, cost)| ((i, j), *cost)));
+        let Some(((i, j), _)) = pairs.min_by(|a, b| a.1.total_cmp(&b.1)) else { return };
+        let joined = self.cells[i].joined(&self.cells[j]);
+        self.cells.remove(i);
+        self.costs.remove(i);
+        for costs in &mut self.costs[i..] {
+            costs.remove(i);
+        }
+        for other in 0..self.cells.len() {
+            let (late, early) = (j.max(other), j.min(other));
+            if other != j {
+                self.costs[late][early] = joined.cost(&self.cells[other]);
+            }
+        }
+        self.cells[j] = joined;
+    }
+
+    fn into_mixture(self, dim: usize) -> MixtureParameters {
+        let means = DMatrix::from_fn(self.cells.len(), dim, |cell, axis| self.cells[cell].mean[axis]);
+        let masses = DVector::from_iterator(self.cells.len(), self.cells.iter().map(|cell| cell.mass));
+        let covariances = self.cells.into_iter().map(|cell| cell.covariance).collect();
+        MixtureParameters { masses, means, covariances }
+    }
 }
 
 /// w (½ log det S − log w): what a cell's rows lose of log-likelihood, up to what all cells share.
@@ -34,37 +101,8 @@ fn entropy(mass: f64, covariance: &DMatrix<f64>) -> f64 {
     }
 }
 
-/// Mass, mean (a row) and covariance of two cells together.
-fn joined(mixture: &MixtureParameters, a: usize, b: usize) -> (f64, nalgebra::RowDVector<f64>, DMatrix<f64>) {
-    let (wa, wb) = (mixture.masses[a], mixture.masses[b]);
-    let mass = wa + wb;
-    let (ma, mb) = (mixture.means.row(a), mixture.means.row(b));
-    let apart = ma - mb;
-    let mean = (ma * wa + mb * wb) / mass;
-    let mut covariance = (&mixture.covariances[a] * wa + &mixture.covariances[b] * wb) / mass;
-    let apart = apart.transpose();
-    covariance.ger(wa / mass * (wb / mass), &apart, &apart, 1.0);
-    (mass, mean, covariance)
-}
-
-fn merge(mixture: &MixtureParameters, a: usize, b: usize) -> MixtureParameters {
-    let (mass, mean, covariance) = joined(mixture, a, b);
-    let mut merged = mixture.clone();
-    merged.masses[a] = mass;
-    merged.means.set_row(a, &mean);
-    merged.covariances[a] = covariance;
-    merged.covariances.remove(b);
-    MixtureParameters {
-        masses: merged.masses.remove_row(b),
-        means: merged.means.remove_row(b),
-        covariances: merged.covariances,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use nalgebra::DVector;
-
     use super::*;
 
     #[test]
@@ -74,11 +112,33 @@ mod tests {
             means: DMatrix::from_row_slice(3, 1, &[-0.5, 10.0, 0.5]),
             covariances: vec![DMatrix::from_element(1, 1, 1.0); 3],
         };
-        let merged = merge_down_to(2, mixture);
+        let merged = merge_down_to(2, &mixture);
         assert_eq!(merged.masses.as_slice(), [0.5, 0.5]);
         approx::assert_abs_diff_eq!(merged.means[0], 0.0);
         approx::assert_relative_eq!(merged.covariances[0][(0, 0)], 1.25);
         assert_eq!(merged.means[1], 10.0);
+    }
+
+    /// Whatever the order in which cells stand, the costs kept are those of the cells that are left.
+    #[test]
+    fn costs_follow_the_cells() {
+        let mixture = MixtureParameters {
+            masses: DVector::from_fn(9, |i, _| (1 + i % 4) as f64 / 21.0),
+            means: DMatrix::from_fn(9, 2, |i, axis| ((i * 7 + axis * 5) as f64).sin() * 4.0),
+            covariances: (0..9)
+                .map(|i| DMatrix::from_row_slice(2, 2, &[1.0 + i as f64 * 0.2, 0.3, 0.3, 0.5]))
+                .collect(),
+        };
+        let mut merging = Merging::new(&mixture);
+        while merging.cells.len() > 2 {
+            merging.merge_cheapest();
+            for i in 0..merging.cells.len() {
+                for j in 0..i {
+                    let expected = merging.cells[i].cost(&merging.cells[j]);
+                    approx::assert_relative_eq!(merging.costs[i][j], expected, epsilon = 1e-12);
+                }
+            }
+        }
     }
 
     /// What a cell's rows lose, w (½ log det S − log w), is −w E log (w N(x; m, S)) up to ½ d (1 + log 2π).

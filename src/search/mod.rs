@@ -2,15 +2,18 @@
 
 mod all_rows;
 mod annealing;
+mod background;
 mod candidate;
 mod cell_moments;
 mod covariance;
+mod decision;
 mod expectation_maximisation;
 mod gaussian_partitioner;
 mod in_sample;
 mod merging;
-mod parting;
 mod radial_shape;
+mod splitting;
+mod witness;
 
 pub use gaussian_partitioner::GaussianPartitioner;
 

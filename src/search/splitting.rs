@@ -1,9 +1,9 @@
-//! More cells from fewer: heavy cells in parts of their own.
+//! More cells from fewer: cells that are no Gaussian's in parts of their own.
 
 use nalgebra::{DMatrix, DVector};
 
 use super::annealing::Annealing;
-use super::expectation_maximisation::{LOG_NEGLIGIBLE, log_joint_densities};
+use super::expectation_maximisation::{LOG_NEGLIGIBLE, light_cell, log_joint_densities};
 use crate::error::Result;
 use crate::kernels::responsibilities_above;
 use crate::mixture::MixtureParameters;
@@ -13,19 +13,41 @@ use crate::rows::WeightedRows;
 const HEAVY: f64 = 0.1;
 /// Parts of a cell at most.
 const PARTS: usize = 4;
+/// Standard errors by which a fourth moment exceeds a Gaussian's: one cell in some ten thousand by chance.
+const KURTOSIS_ERRORS: f64 = 4.0;
+/// Half the ratio of the variances of concentric cells, before EM steps find it.
+const SPREAD: f64 = 3.0;
 /// Rows of which a cell has a smaller share are none of its.
 const SMALLEST_SHARE: f64 = 0.01;
 
-/// `mixture` with every heavy cell in up to four parts, by an annealed path of its rows alone.
-///
-/// A path of all rows treats all of space alike: where strangers are scattered over the range of the rows, they take
-/// more and more cells before clusters in their midst come apart.
-pub(super) fn part(data: &WeightedRows, mixture: &MixtureParameters) -> Result<MixtureParameters> {
+/// How cells come apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Split {
+    /// Heavy cells, into up to four parts by an annealed path of their rows alone. A path of all rows treats all of
+    /// space alike: where strangers are scattered over the range of the rows, they take more and more cells before
+    /// clusters in their midst come apart.
+    InPlace,
+    /// Cells whose rows have heavier tails than a Gaussian's, into a narrow and a wide one about the same centre.
+    InScale,
+}
+
+/// `cells` split, these being the cells of `mixture` before its background, at the rows `data`.
+pub(super) fn split(
+    data: &WeightedRows,
+    mixture: &MixtureParameters,
+    cells: &MixtureParameters,
+    kind: Split,
+) -> Result<MixtureParameters> {
     let mut shares = log_joint_densities(data, mixture);
     responsibilities_above(&mut shares, LOG_NEGLIGIBLE);
     let (mut masses, mut means, mut covariances) = (Vec::new(), Vec::new(), Vec::new());
-    for (cell, &mass) in mixture.masses.iter().enumerate() {
-        let parts = if mass < HEAVY { None } else { parts_of(data, shares.column(cell).as_slice())? };
+    for (cell, &mass) in cells.masses.iter().enumerate() {
+        let shares = shares.column(cell);
+        let parts = match kind {
+            Split::InPlace if mass < HEAVY => None,
+            Split::InPlace => parts_of(data, shares.as_slice())?,
+            Split::InScale => concentric(data, shares.as_slice(), cells, cell),
+        };
         match parts {
             Some(parts) => {
                 masses.extend(parts.masses.iter().map(|part| mass * part));
@@ -34,8 +56,8 @@ pub(super) fn part(data: &WeightedRows, mixture: &MixtureParameters) -> Result<M
             }
             None => {
                 masses.push(mass);
-                means.push(mixture.means.row(cell).into_owned());
-                covariances.push(mixture.covariances[cell].clone());
+                means.push(cells.means.row(cell).into_owned());
+                covariances.push(cells.covariances[cell].clone());
             }
         }
     }
@@ -43,6 +65,40 @@ pub(super) fn part(data: &WeightedRows, mixture: &MixtureParameters) -> Result<M
         masses: DVector::from_vec(masses),
         means: DMatrix::from_rows(&means),
         covariances,
+    })
+}
+
+/// Two cells about the centre of one, of half its mass each, where its rows' fourth moment (Mardia 1970) exceeds a
+/// Gaussian's by chance in no cell of many.
+fn concentric(
+    data: &WeightedRows,
+    shares: &[f64],
+    cells: &MixtureParameters,
+    cell: usize,
+) -> Option<MixtureParameters> {
+    let dim = data.rows.ncols() as f64;
+    let factor = cells.covariances[cell].clone().cholesky()?;
+    let (mut weight, mut squares, mut fourth) = (0.0, 0.0, 0.0);
+    for ((row, share), own) in data.rows.row_iter().zip(shares).zip(&data.weights) {
+        if *share > 0.0 {
+            let mut standard = (row - cells.means.row(cell)).transpose();
+            factor.l_dirty().solve_lower_triangular_mut(&mut standard);
+            let radius = standard.norm_squared();
+            weight += own * share;
+            squares += own * share * share;
+            fourth += own * share * radius * radius;
+        }
+    }
+    let excess = fourth / weight - dim * (dim + 2.0);
+    let std_error = (8.0 * dim * (dim + 2.0) * (dim + 3.0) * squares).sqrt() / weight;
+    if !(excess > KURTOSIS_ERRORS * std_error) || weight < 2.0 * light_cell(data.rows.ncols()) {
+        return None;
+    }
+    let (mean, covariance) = (cells.means.row(cell), &cells.covariances[cell]);
+    Some(MixtureParameters {
+        masses: DVector::from_element(2, 0.5),
+        means: DMatrix::from_rows(&[mean, mean]),
+        covariances: vec![covariance / SPREAD, covariance * SPREAD],
     })
 }
 

@@ -1,0 +1,123 @@
+//! The broad cell behind all others, to which rows belong that no cell explains.
+
+use nalgebra::{DMatrix, DVector};
+
+use super::cell_moments::weigh;
+use super::expectation_maximisation::with_cell;
+use crate::kernels::Gaussian;
+use crate::linalg::transposed_product;
+use crate::mixture::MixtureParameters;
+use crate::rows::WeightedRows;
+
+/// A background of fewer rows has none that are surely its own: it begins with one, and half a row more is chance.
+const FEWEST_STRAYS: f64 = 1.5;
+
+/// A Gaussian as wide as the farthest row is out, of the mass of one row at least.
+///
+/// With it a candidate says of a stray row that it is one, and loses log n nats on it instead of as many as it lies
+/// widths away: no row's likelihood is unbounded, so that a few of them decide nothing (a defensive mixture,
+/// Hesterberg 1995; the noise term of Banfield, Raftery 1993). While cells are sought it is the last one of every
+/// mixture.
+#[derive(Debug, Clone)]
+pub(super) struct Background {
+    mean: DVector<f64>,
+    covariance: DMatrix<f64>,
+    /// Share of one row.
+    pub(super) least_mass: f64,
+}
+
+impl Background {
+    /// Of all rows of `data`: their mean and covariance, as much wider as the farthest of them lies out.
+    pub(super) fn of(data: &WeightedRows) -> Self {
+        let dim = data.rows.ncols();
+        let total: f64 = data.weights.iter().sum();
+        let weights = DVector::from_column_slice(&data.weights) / total;
+        let mean = data.rows.tr_mul(&weights);
+        let mut centred = data.rows.clone();
+        for (mut column, mean) in centred.column_iter_mut().zip(mean.iter()) {
+            column.add_scalar_mut(-mean);
+        }
+        let mut weighted = centred.clone();
+        weigh(&mut weighted, weights.as_slice());
+        let mut covariance = transposed_product(&weighted, &centred);
+        // Directions in which nothing varies have a width too.
+        let floor = 1e-12 * covariance.diagonal().max().max(f64::MIN_POSITIVE);
+        for axis in 0..dim {
+            covariance[(axis, axis)] += floor;
+        }
+        let farthest = match covariance.clone().cholesky() {
+            Some(factor) => {
+                let mut standard = centred.transpose();
+                factor.l_dirty().solve_lower_triangular_mut(&mut standard);
+                standard.column_iter().map(|z| z.norm_squared()).fold(0.0, f64::max)
+            }
+            None => 0.0,
+        };
+        covariance *= (farthest / dim as f64).max(1.0);
+        Self { mean, covariance, least_mass: (1.0 / total).min(0.5) }
+    }
+
+    /// ε N(m, S), ε its least mass.
+    pub(super) fn gaussian(&self) -> Gaussian {
+        let mean = self.mean.as_slice().to_vec();
+        let dim = mean.len();
+        match self.covariance.clone().cholesky() {
+            Some(factor) => Gaussian::factored(self.least_mass.ln(), mean, factor.l_dirty()),
+            // A floor keeps the covariance positive; a factor can only fail on overflow.
+            None => Gaussian::factored(f64::NEG_INFINITY, mean, &DMatrix::identity(dim, dim)),
+        }
+    }
+
+    /// `mixture` with this as its last cell, of the least mass.
+    pub(super) fn behind(&self, mixture: &MixtureParameters) -> MixtureParameters {
+        let own = MixtureParameters { masses: &mixture.masses * (1.0 - self.least_mass), ..mixture.clone() };
+        with_cell(own, self.least_mass, &self.mean, self.covariance.clone())
+    }
+
+    /// Its mean and covariance after rows of this weight, mean and covariance have been found to belong to it, when it
+    /// counts as d + 2 rows itself.
+    pub(super) fn after(
+        &self,
+        weight: f64,
+        mean: &DVector<f64>,
+        covariance: &DMatrix<f64>,
+    ) -> (DVector<f64>, DMatrix<f64>) {
+        let prior = self.mean.len() as f64 + 2.0;
+        let share = weight / (weight + prior);
+        let apart = mean - &self.mean;
+        let joined = &self.mean + &apart * share;
+        let mut spread = covariance * share + &self.covariance * (1.0 - share);
+        spread.ger(share * (1.0 - share), &apart, &apart, 1.0);
+        (joined, spread)
+    }
+}
+
+/// The cells of `mixture` before its background, and this.
+pub(super) fn without_background(mixture: &MixtureParameters) -> (MixtureParameters, MixtureParameters) {
+    let cells = mixture.masses.len() - 1;
+    let part = |first: usize, count: usize| MixtureParameters {
+        masses: mixture.masses.rows(first, count).into_owned(),
+        means: mixture.means.rows(first, count).into_owned(),
+        covariances: mixture.covariances[first..first + count].to_vec(),
+    };
+    (part(0, cells), part(cells, 1))
+}
+
+/// `cells` before that background again.
+pub(super) fn before_background(
+    cells: MixtureParameters,
+    background: &MixtureParameters,
+) -> MixtureParameters {
+    let mean = background.means.row(0).transpose();
+    with_cell(cells, background.masses[0], &mean, background.covariances[0].clone())
+}
+
+/// The law that `mixture` stands for: its background is a cell where it has found rows, and is left out otherwise.
+pub(super) fn law(mixture: &MixtureParameters, total: f64) -> MixtureParameters {
+    if mixture.masses[mixture.masses.len() - 1] * total >= FEWEST_STRAYS {
+        return mixture.clone();
+    }
+    let (mut cells, _) = without_background(mixture);
+    cells.masses /= cells.masses.sum();
+    cells
+}
