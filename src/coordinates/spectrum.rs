@@ -1,6 +1,9 @@
 //! Principal directions, and which of them there is something to learn in.
 
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
+use rand::SeedableRng;
+use rand_distr::{Distribution, StandardNormal};
+use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::hull::DEGENERATE;
 use crate::error::{Error, Result};
@@ -15,6 +18,10 @@ const FEWEST_ROWS_PER_DIRECTION: f64 = 1.5;
 /// Standard errors within which a flat bottom's kurtosis has to be a Gaussian's. One in a thousand samples
 /// of noise exceeds so many, and takes all directions for active.
 const KURTOSIS_ERRORS: f64 = 4.0;
+/// Rows between which distances are measured, and the standard errors by which the nearest may be nearer than in noise.
+/// One sample of noise in a thousand is beyond, and is learned in all directions.
+const NEIGHBOUR_ROWS: usize = 1_000;
+const NEIGHBOUR_ERRORS: f64 = 3.0;
 
 /// Are there too few rows for a covariance of `dim` directions?
 pub(crate) fn are_few(rows: u64, dim: usize) -> bool {
@@ -118,18 +125,9 @@ impl Spectrum {
             let spread: f64 = bottom.iter().map(|l| (l - mean).powi(2)).sum();
             if n / 2.0 * spread <= (q - 1.0) * (q + 2.0) {
                 let variance = self.variances.rows(0, size).mean();
-                let rows = &sample.rows * self.axes.columns(0, size);
-                let (mut fourth, mut total, mut squares) = (0.0, 0.0, 0.0);
-                for (row, weight) in rows.row_iter().zip(&sample.weights) {
-                    fourth += weight * (row.norm_squared() / variance).powi(2);
-                    total += weight;
-                    squares += weight * weight;
-                }
-                fourth /= total;
-                let std_error = (8.0 * q * (q + 2.0) * squares).sqrt() / total;
                 // Directions that do not vary are no noise.
                 let varies = variance > DEGENERATE * DEGENERATE * self.variances.max();
-                if varies && (fourth - q * (q + 2.0)).abs() < KURTOSIS_ERRORS * std_error {
+                if varies && is_noise(&(&sample.rows * self.axes.columns(0, size)), &sample.weights) {
                     return self.split(size, IsotropicRest { count: q, variance });
                 }
                 break;
@@ -137,6 +135,57 @@ impl Spectrum {
         }
         self.split(0, IsotropicRest::NONE)
     }
+}
+
+/// Are rows (n × q) with a spherical covariance a sample of noise? They are if their fourth moment is a Gaussian's
+/// (Mardia 1970), and the nearest ones are no nearer to each other than in a sample of noise: clusters between which
+/// directions neither correlate nor differ in variance, as those of principal components, show in nothing else.
+fn is_noise(rows: &DMatrix<f64>, weights: &[f64]) -> bool {
+    let q = rows.ncols() as f64;
+    let (mut second, mut fourth, mut total, mut squares) = (0.0, 0.0, 0.0, 0.0);
+    for (row, weight) in rows.row_iter().zip(weights) {
+        let square = row.norm_squared();
+        second += weight * square;
+        fourth += weight * square * square;
+        total += weight;
+        squares += weight * weight;
+    }
+    // Of the same rows, so that a sample that varies a little more than all rows do is no star.
+    let variance = second / total / q;
+    let excess = fourth / total / (variance * variance) - q * (q + 2.0);
+    let std_error = (8.0 * q * (q + 2.0) * squares).sqrt() / total;
+    if excess.abs() >= KURTOSIS_ERRORS * std_error {
+        return false;
+    }
+    let n = rows.nrows().min(NEIGHBOUR_ROWS);
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    let noise = DMatrix::from_fn(n, rows.ncols(), |_, _| StandardNormal.sample(&mut rng));
+    let own = log_nearest_squares(&(rows.rows(0, n) / variance.sqrt()));
+    let expected = log_nearest_squares(&noise);
+    let (own, expected) = (mean_and_variance(&own), mean_and_variance(&expected));
+    // Two rows that are nearest to each other count once.
+    let std_error = (2.0 * (own.1 + expected.1) / n as f64).sqrt();
+    expected.0 - own.0 < NEIGHBOUR_ERRORS * std_error
+}
+
+/// Logarithm of the squared distance of every row from the nearest other one.
+fn log_nearest_squares(rows: &DMatrix<f64>) -> Vec<f64> {
+    let points = rows.transpose();
+    let mut nearest = vec![f64::INFINITY; rows.nrows()];
+    for i in 0..points.ncols() {
+        for j in 0..i {
+            let square = points.column(i).metric_distance(&points.column(j)).powi(2);
+            nearest[i] = nearest[i].min(square);
+            nearest[j] = nearest[j].min(square);
+        }
+    }
+    nearest.into_iter().map(|square| square.clamp(f64::MIN_POSITIVE, f64::MAX).ln()).collect()
+}
+
+fn mean_and_variance(values: &[f64]) -> (f64, f64) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    (mean, values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n)
 }
 
 impl Split {
@@ -180,10 +229,6 @@ impl Split {
 
 #[cfg(test)]
 mod tests {
-    use rand::SeedableRng;
-    use rand_distr::{Distribution, StandardNormal};
-    use rand_xoshiro::Xoshiro256PlusPlus;
-
     use super::*;
 
     fn diagonal(variances: &[f64]) -> Spectrum {

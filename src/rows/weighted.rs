@@ -24,6 +24,13 @@ impl WeightedRows {
         Self::of(&self.rows, &self.weights, members)
     }
 
+    /// So many of the rows at most, evenly spread over their order.
+    pub(crate) fn thinned(&self, most: usize) -> Self {
+        let n = self.weights.len();
+        let step = n.div_ceil(most).max(1);
+        self.select(&(0..n).step_by(step).collect::<Vec<_>>())
+    }
+
     /// Every other row, and the rest.
     pub(crate) fn halves(&self) -> [Self; 2] {
         [0, 1].map(|first| self.select(&(first..self.weights.len()).step_by(2).collect::<Vec<_>>()))

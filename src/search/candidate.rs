@@ -16,10 +16,15 @@ use crate::rows::{FoldedSample, IsotropicRest, WeightedRows};
 
 /// EM steps for every number of cells tried, and in every round towards the maximum.
 pub(super) const STEPS: usize = 4;
-/// Rounds towards the maximum at most.
-const MOST_ROUNDS: usize = 12;
-/// A round that gains less than this (in nats, over all rows of a fold) is the last.
-const SMALLEST_GAIN: f64 = 1.0;
+/// Rounds towards the maximum at most, and cells at most times rounds: few cells that overlap approach it slowly, many
+/// that tile have nothing to gain there.
+const MOST_ROUNDS: usize = 40;
+const MOST_CELL_ROUNDS: usize = 150;
+/// A round that gains less than this a cell (in nats, over all rows of a fold) is the last.
+const SMALLEST_GAIN: f64 = 0.25;
+
+/// Standard errors by which one fold has to be for a split before it is tried on all.
+const PROMISING: f64 = 0.5;
 
 /// Mixtures of one number of cells, one a fold, with the held-out log-density of every row. The last cell of each is
 /// the background.
@@ -97,10 +102,11 @@ impl FoldRows {
     /// EM steps until they hardly gain anything on the rows that are fitted.
     fn settle(&self, mixture: MixtureParameters, rest: IsotropicRest) -> MixtureParameters {
         let (mut mixture, mut likelihood) = (mixture, f64::NEG_INFINITY);
-        for _ in 0..MOST_ROUNDS {
+        let rounds = (MOST_CELL_ROUNDS / mixture.masses.len()).clamp(3, MOST_ROUNDS);
+        for _ in 0..rounds {
             mixture = self.steps(mixture, STEPS, rest);
             let after = self.training_likelihood(&mixture);
-            if after < likelihood + SMALLEST_GAIN {
+            if after < likelihood + SMALLEST_GAIN * mixture.masses.len() as f64 {
                 break;
             }
             likelihood = after;
@@ -213,19 +219,27 @@ impl<'a> Folds<'a> {
         })
     }
 
-    /// `candidate` with some of its cells in parts, `None` where none can be split.
+    /// `candidate` with some of its cells in parts; `None` where none can be split, or where the first fold's rows are
+    /// not for it after a few steps.
     pub(super) fn split(&self, candidate: &Candidate, kind: Split) -> Result<Option<Candidate>> {
-        let mut work: Vec<_> = self.folds.iter().map(|fold| fold.rows).zip(&candidate.mixtures).collect();
-        let starts = map_each_mut(&mut work, |(rows, mixture)| {
+        let rest = self.rest;
+        let start = |rows: &FoldRows, mixture: &MixtureParameters| {
             let (cells, background) = without_background(mixture);
             let split = splitting::split(&rows.training, mixture, &cells, kind)?;
             Ok(before_background(split, &background))
-        });
-        let starts: Vec<MixtureParameters> = starts.into_iter().collect::<Result<_>>()?;
-        if total_cells(&starts) == total_cells(&candidate.mixtures) {
+        };
+        let (first, rows) = (&candidate.mixtures[0], self.first());
+        let trial = start(rows, first)?;
+        if trial.masses.len() == first.masses.len() {
             return Ok(None);
         }
-        let rest = self.rest;
+        let trial = rows.judge(&rows.steps(trial, 2 * STEPS, rest));
+        if !self.lead_of_first(&trial, candidate).exceeds(PROMISING) {
+            return Ok(None);
+        }
+        let mut work: Vec<_> = self.folds.iter().map(|fold| fold.rows).zip(&candidate.mixtures).collect();
+        let starts = map_each_mut(&mut work, |(rows, mixture)| start(rows, mixture));
+        let starts: Vec<MixtureParameters> = starts.into_iter().collect::<Result<_>>()?;
         Ok(Some(self.fitted(starts, true, |rows, mixture| rows.settle(mixture, rest))))
     }
 
@@ -250,8 +264,8 @@ impl<'a> Folds<'a> {
         Lead::of(&ahead.held_out, &behind.held_out, &self.weights)
     }
 
-    /// By how much log-densities of the first fold's held-out rows are ahead of a candidate's.
-    pub(super) fn lead_of_witness(&self, log_densities: &[f64], candidate: &Candidate) -> Lead {
+    /// By how much these log-densities of the first fold's held-out rows are ahead of a candidate's.
+    pub(super) fn lead_of_first(&self, log_densities: &[f64], candidate: &Candidate) -> Lead {
         let rows = log_densities.len();
         Lead::of(log_densities, &candidate.held_out[..rows], &self.weights[..rows])
     }

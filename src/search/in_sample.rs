@@ -26,6 +26,7 @@ const ROWS_A_PARAMETER: f64 = 10.0;
 /// Beyond [`COUNTED`] the number of cells grows by the first factor where more of them gain, and else by the second.
 const GROWTH: f64 = 1.25;
 const FAST_GROWTH: f64 = std::f64::consts::SQRT_2;
+const KINDS: [Split; 3] = [Split::InPlace, Split::InScale, Split::AtSpots];
 /// How often cells are split at most.
 const MOST_SPLITS: usize = 4;
 
@@ -68,8 +69,7 @@ fn search(folds: &mut Folds<'_>, sample: &FoldedSample) -> Result<(Vec<Candidate
     let mut candidates = way_up(folds, sample)?;
     let most = candidates.len() - 1;
     let mut chosen = choose(&mut candidates, most, folds);
-    let kinds: &[Split] =
-        if has_few_rows(sample) { &[Split::InScale] } else { &[Split::InPlace, Split::InScale] };
+    let kinds: &[Split] = if has_few_rows(sample) { &KINDS[1..] } else { &KINDS };
     'splits: for _ in 0..MOST_SPLITS {
         for &kind in kinds {
             let Some(split) = folds.split(&candidates[chosen], kind)? else { continue };
@@ -120,15 +120,16 @@ fn way_up(folds: &mut Folds<'_>, sample: &FoldedSample) -> Result<Vec<Candidate>
             last_size = size;
             found.push(folds.refine(starts));
             let top = best(&found, folds);
-            let (last, best) = (&found[found.len() - 1], &found[top]);
-            let behind = folds.lead(best, last).exceeds(CLEARLY);
+            let behind = folds.lead(&found[top], &found[found.len() - 1]).exceeds(CLEARLY);
             clearly_worse = if behind { clearly_worse + 1 } else { 0 };
-            let times = last.mean_cells() / best.mean_cells();
+            let times = found[found.len() - 1].mean_cells() / found[top].mean_cells();
             let is_over = wanted >= LEAST_TRIED && times >= if behind { WIDE } else { WIDEST };
-            if (is_over || few && clearly_worse >= 2)
-                && !folds.lead_of_witness(&witness, best).exceeds(CLEARLY)
-            {
-                break;
+            if is_over || few && clearly_worse >= 2 {
+                // A few steps from the path may be far from what so many cells can do.
+                folds.settle(&mut found[top]);
+                if !folds.lead_of_first(&witness, &found[top]).exceeds(CLEARLY) {
+                    break;
+                }
             }
         } else if folds.are_cold() {
             break;

@@ -3,7 +3,9 @@
 use nalgebra::{DMatrix, DVector};
 
 use super::annealing::Annealing;
-use super::expectation_maximisation::{LOG_NEGLIGIBLE, light_cell, log_joint_densities};
+use super::expectation_maximisation::{
+    LOG_NEGLIGIBLE, light_cell, log_joint_densities, mixture_log_density, with_cell,
+};
 use crate::error::Result;
 use crate::kernels::responsibilities_above;
 use crate::mixture::MixtureParameters;
@@ -17,6 +19,13 @@ const PARTS: usize = 4;
 const KURTOSIS_ERRORS: f64 = 4.0;
 /// Half the ratio of the variances of concentric cells, before EM steps find it.
 const SPREAD: f64 = 3.0;
+/// Rows among which dense spots are sought, at most; and the number of neighbours that make one.
+const SPOT_ROWS: usize = 2_000;
+const NEIGHBOURS: usize = 15;
+/// As many spots as cells at a time, or so many.
+const FEWEST_SPOTS: usize = 3;
+/// A spot has so many times the rows that the mixture says. Where it is right fewer than one of a thousand has.
+const DENSER: f64 = 3.0;
 /// Rows of which a cell has a smaller share are none of its.
 const SMALLEST_SHARE: f64 = 0.01;
 
@@ -29,6 +38,8 @@ pub(super) enum Split {
     InPlace,
     /// Cells whose rows have heavier tails than a Gaussian's, into a narrow and a wide one about the same centre.
     InScale,
+    /// New cells where rows are much denser than the mixture says, with their nearest neighbours.
+    AtSpots,
 }
 
 /// `cells` split, these being the cells of `mixture` before its background, at the rows `data`.
@@ -38,6 +49,9 @@ pub(super) fn split(
     cells: &MixtureParameters,
     kind: Split,
 ) -> Result<MixtureParameters> {
+    if kind == Split::AtSpots {
+        return Ok(with_spots(data, mixture, cells));
+    }
     let mut shares = log_joint_densities(data, mixture);
     responsibilities_above(&mut shares, LOG_NEGLIGIBLE);
     let (mut masses, mut means, mut covariances) = (Vec::new(), Vec::new(), Vec::new());
@@ -47,6 +61,7 @@ pub(super) fn split(
             Split::InPlace if mass < HEAVY => None,
             Split::InPlace => parts_of(data, shares.as_slice())?,
             Split::InScale => concentric(data, shares.as_slice(), cells, cell),
+            Split::AtSpots => None,
         };
         match parts {
             Some(parts) => {
@@ -66,6 +81,62 @@ pub(super) fn split(
         means: DMatrix::from_rows(&means),
         covariances,
     })
+}
+
+/// `cells` and new ones at spots that are several times as dense as `mixture` says, the densest first, as many as there
+/// are cells at most.
+///
+/// A cluster much narrower than the cell in which it lies is found on no coarse state of a path, whose cells are all of
+/// one width.
+fn with_spots(
+    data: &WeightedRows,
+    mixture: &MixtureParameters,
+    cells: &MixtureParameters,
+) -> MixtureParameters {
+    let data = data.thinned(SPOT_ROWS);
+    let (n, dim) = data.rows.shape();
+    if n <= NEIGHBOURS {
+        return cells.clone();
+    }
+    let points = data.rows.transpose();
+    let log_density = mixture_log_density(&data, mixture);
+    let half = dim as f64 / 2.0;
+    let log_ball = half * std::f64::consts::PI.ln() - libm::lgamma(half + 1.0);
+    let total: f64 = data.weights.iter().sum();
+    // Squared radius of the ball of the nearest rows, their number by weight, and how much denser than said.
+    let near = |i: usize| -> (f64, f64, f64) {
+        let mut distances: Vec<(f64, usize)> = points
+            .column_iter()
+            .enumerate()
+            .map(|(j, other)| (other.metric_distance(&points.column(i)).powi(2), j))
+            .collect();
+        let (within, farthest, _) = distances.select_nth_unstable_by(NEIGHBOURS, |a, b| a.0.total_cmp(&b.0));
+        let square = farthest.0;
+        let weight: f64 = within.iter().map(|(_, j)| data.weights[*j]).sum::<f64>() - data.weights[i];
+        // What is said is that of all of them: where it falls off steeply, most are denser than the one in the middle.
+        let said = within.iter().map(|(_, j)| log_density[*j].exp()).sum::<f64>() / NEIGHBOURS as f64;
+        let denser = (weight / total).ln() - log_ball - half * square.ln() - said.ln();
+        (square, weight, denser)
+    };
+    let mut spots: Vec<(usize, (f64, f64, f64))> = (0..n).map(|i| (i, near(i))).collect();
+    spots.retain(|(_, (square, _, denser))| *square > 0.0 && *denser > DENSER.ln());
+    spots.sort_by(|a, b| b.1.2.total_cmp(&a.1.2));
+    let mut taken: Vec<(usize, f64)> = Vec::new();
+    let mut found = cells.clone();
+    for (i, (square, weight, _)) in spots {
+        let apart = |&(other, radius): &(usize, f64)| {
+            (data.rows.row(i) - data.rows.row(other)).norm_squared() > 4.0 * square.max(radius)
+        };
+        if taken.len() < cells.masses.len().max(FEWEST_SPOTS) && taken.iter().all(apart) {
+            taken.push((i, square));
+            let variance = square / (dim as f64 + 2.0);
+            let covariance = DMatrix::from_diagonal_element(dim, dim, variance);
+            let mean = data.rows.row(i).transpose();
+            found = with_cell(found, weight / total, &mean, covariance);
+        }
+    }
+    found.masses /= found.masses.sum();
+    found
 }
 
 /// Two cells about the centre of one, of half its mass each, where its rows' fourth moment (Mardia 1970) exceeds a

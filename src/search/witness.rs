@@ -3,7 +3,6 @@
 use nalgebra::DMatrix;
 
 use super::candidate::FoldRows;
-use crate::rows::WeightedRows;
 
 /// Rows that carry kernels, and rows that judge, at most.
 const ROWS: usize = 2_000;
@@ -17,7 +16,7 @@ const BANDWIDTHS: usize = 18;
 /// clusters has no use for a number of cells that is no multiple of theirs. A kernel density knows no number of cells:
 /// where it is ahead, there is something finer to find.
 pub(super) fn kernel_density(fold: &FoldRows, background: &[f64]) -> Vec<f64> {
-    let (kernels, judging) = (thinned(&fold.training), &fold.held_out);
+    let (kernels, judging) = (fold.training.thinned(ROWS), &fold.held_out);
     let (n, dim) = kernels.rows.shape();
     let total: f64 = kernels.weights.iter().sum();
     let widest = kernels.rows.column_iter().map(|column| column.variance()).fold(0.0, f64::max).sqrt();
@@ -57,11 +56,4 @@ pub(super) fn kernel_density(fold: &FoldRows, background: &[f64]) -> Vec<f64> {
     let likelihood = |values: &Vec<f64>| values.iter().zip(&judging.weights).map(|(v, w)| v * w).sum::<f64>();
     let candidates = (0..BANDWIDTHS).map(of);
     candidates.max_by(|a, b| likelihood(a).total_cmp(&likelihood(b))).unwrap_or_default()
-}
-
-/// So many of the rows, evenly spread over their order.
-fn thinned(rows: &WeightedRows) -> WeightedRows {
-    let n = rows.weights.len();
-    let step = n.div_ceil(ROWS).max(1);
-    rows.select(&(0..n).step_by(step).collect::<Vec<_>>())
 }
