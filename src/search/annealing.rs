@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use nalgebra::{DMatrix, DVector, DVectorView, SymmetricEigen};
 
-use super::background::Background;
 use super::cell_moments::{CellMoments, covariance, weigh};
 use super::covariance::least_variance;
 use super::expectation_maximisation::{LOG_NEGLIGIBLE, for_each_block, light_cell};
@@ -44,10 +43,6 @@ pub(crate) struct Annealing<'a> {
     light: f64,
     /// The least bandwidth at which sums of squares tell rows apart.
     narrowest: f64,
-    /// Stray rows belong to it, and so to no centre.
-    background: Gaussian,
-    /// Its log-density at all rows, with many axes.
-    background_log_joint: Vec<f64>,
     /// The last state with each number of cells.
     states: BTreeMap<usize, MixtureParameters>,
 }
@@ -63,14 +58,6 @@ impl<'a> Annealing<'a> {
         let mean_square = |column: DVectorView<'_, f64>| column.norm_squared() / column.len() as f64;
         let narrowest = least_variance(data.rows.column_iter().map(mean_square)).sqrt();
         let total: f64 = data.weights.iter().sum();
-        let background = Background::of(data).gaussian();
-        let mut background_log_joint = Vec::new();
-        if dim > FEW_AXES {
-            let mut log_joint = DMatrix::zeros(n, 1);
-            Gaussians::new(dim, vec![background.clone()])
-                .log_joint_into(data.rows.as_view(), log_joint.as_view_mut());
-            background_log_joint = log_joint.as_slice().to_vec();
-        }
         let mut start = Self {
             data,
             total,
@@ -79,8 +66,6 @@ impl<'a> Annealing<'a> {
             masses: DVector::from_element(1, 1.0),
             light: light_cell(dim),
             narrowest,
-            background,
-            background_log_joint,
             states: BTreeMap::new(),
         };
         let covariances = start.expectation_maximisation_step(true)?;
@@ -158,52 +143,41 @@ impl<'a> Annealing<'a> {
             }
             self.masses[cell] = (weight / self.total).max(f64::MIN_POSITIVE);
         }
-        self.masses /= self.masses.sum();
         let cells = if wants_covariances { self.masses.len() } else { 0 };
         Ok((0..cells).map(|cell| covariance(moments.as_view(), cell, dim)).collect())
     }
 
     /// Σ w r (1, x) of every cell, or Σ w r (1, x, xxᵀ): k × q.
     fn moments(&self, second: bool) -> Result<DMatrix<f64>> {
-        let (data, cells, dim) = (self.data, self.masses.len(), self.centres.ncols());
-        if dim <= FEW_AXES
+        let data = self.data;
+        if self.centres.ncols() <= FEW_AXES
             && let Some((moments, _)) =
                 self.gaussians().sums(data.rows.as_view(), &data.weights, LOG_NEGLIGIBLE, second)
         {
-            return Ok(moments.rows(0, cells).into_owned());
+            return Ok(moments);
         }
-        let partition = self.cells()?;
-        let variance = self.bandwidth * self.bandwidth;
-        // What the log-weights of cells of one width leave out.
-        let volume = dim as f64 * (self.bandwidth.ln() + 0.5 * std::f64::consts::TAU.ln());
-        let mut moments = CellMoments::new(cells, dim, second);
-        let (mut failed, mut start) = (Ok(()), 0);
+        let cells = self.cells()?;
+        let mut moments = CellMoments::new(self.masses.len(), self.centres.ncols(), second);
+        let mut failed = Ok(());
         for_each_block(data, |rows, weights| {
-            let mut r = DMatrix::zeros(rows.nrows(), cells + 1);
-            if let Err(error) = partition.log_weights_into(self.bandwidth, rows, r.columns_mut(0, cells)) {
+            let mut r = DMatrix::zeros(rows.nrows(), self.masses.len());
+            if let Err(error) = cells.log_weights_into(self.bandwidth, rows, r.as_view_mut()) {
                 failed = Err(error);
                 return;
             }
-            let background = &self.background_log_joint[start..start + rows.nrows()];
-            start += rows.nrows();
-            for ((r, row), log_joint) in r.column_mut(cells).iter_mut().zip(rows.row_iter()).zip(background) {
-                *r = log_joint + 0.5 * row.norm_squared() / variance + volume;
-            }
             responsibilities_above(&mut r, LOG_NEGLIGIBLE);
             weigh(&mut r, weights);
-            moments.add(rows, &r.columns(0, cells).into_owned());
+            moments.add(rows, &r);
         });
         failed?;
         Ok(moments.into_sums())
     }
 
-    /// All cells, and the background.
     fn gaussians(&self) -> Gaussians {
         let centres = self.centres.row_iter().map(|centre| centre.iter().copied().collect());
         let gaussian =
             |(centre, mass): (Vec<f64>, &f64)| Gaussian::isotropic(mass.ln(), centre, self.bandwidth);
-        let cells = centres.zip(&self.masses).map(gaussian).chain([self.background.clone()]);
-        Gaussians::new(self.centres.ncols(), cells.collect())
+        Gaussians::new(self.centres.ncols(), centres.zip(&self.masses).map(gaussian).collect())
     }
 
     /// Merges cells that met, drops light ones, and returns the indices of those kept.

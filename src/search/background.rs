@@ -68,27 +68,23 @@ impl Background {
         }
     }
 
+    /// As wide in every direction as this is in all together.
+    pub(super) fn spherical(&self) -> Self {
+        let dim = self.mean.len();
+        let covariance = DMatrix::from_diagonal_element(dim, dim, self.covariance.trace());
+        Self { covariance, ..self.clone() }
+    }
+
     /// `mixture` with this as its last cell, of the least mass.
     pub(super) fn behind(&self, mixture: &MixtureParameters) -> MixtureParameters {
         let own = MixtureParameters { masses: &mixture.masses * (1.0 - self.least_mass), ..mixture.clone() };
-        with_cell(own, self.least_mass, &self.mean, self.covariance.clone())
+        self.with_mass(own, self.least_mass)
     }
 
-    /// Its mean and covariance after rows of this weight, mean and covariance have been found to belong to it, when it
-    /// counts as d + 2 rows itself.
-    pub(super) fn after(
-        &self,
-        weight: f64,
-        mean: &DVector<f64>,
-        covariance: &DMatrix<f64>,
-    ) -> (DVector<f64>, DMatrix<f64>) {
-        let prior = self.mean.len() as f64 + 2.0;
-        let share = weight / (weight + prior);
-        let apart = mean - &self.mean;
-        let joined = &self.mean + &apart * share;
-        let mut spread = covariance * share + &self.covariance * (1.0 - share);
-        spread.ger(share * (1.0 - share), &apart, &apart, 1.0);
-        (joined, spread)
+    /// `cells`, whose masses sum to 1 − `mass`, before this with that mass. Its shape stays, whatever rows belong to it:
+    /// one that followed them would take a cluster for its own.
+    pub(super) fn with_mass(&self, cells: MixtureParameters, mass: f64) -> MixtureParameters {
+        with_cell(cells, mass, &self.mean, self.covariance.clone())
     }
 }
 

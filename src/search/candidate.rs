@@ -5,7 +5,7 @@ use nalgebra::{DMatrix, DMatrixView};
 use super::annealing::Annealing;
 use super::background::{Background, before_background, law, without_background};
 use super::decision::Lead;
-use super::expectation_maximisation::{expectation_maximisation_step, mixture_log_density};
+use super::expectation_maximisation::{CellSums, expectation_maximisation_step, mixture_log_density};
 use super::merging::merge_down_to;
 use super::splitting::{self, Split};
 use crate::error::Result;
@@ -95,6 +95,13 @@ impl FoldRows {
         (0..count).fold(mixture, step)
     }
 
+    /// Cells from a path before the background, after a first EM step: as they are of one width in every direction, the
+    /// background is so too in that step, or it would take rows from them that are much narrower in some.
+    fn begin(&self, start: &MixtureParameters, rest: IsotropicRest) -> MixtureParameters {
+        let start = self.background.spherical().behind(start);
+        CellSums::of(&self.training, &start).maximise_before(rest, &start, Some(&self.background))
+    }
+
     fn training_likelihood(&self, mixture: &MixtureParameters) -> f64 {
         weighted_sum(&mixture_log_density(&self.training, mixture), &self.training.weights)
     }
@@ -178,7 +185,7 @@ impl<'a> Folds<'a> {
     /// A few EM steps on every fold from cells without a background.
     pub(super) fn refine(&self, starts: Vec<MixtureParameters>) -> Candidate {
         let rest = self.rest;
-        self.fitted(starts, false, |rows, start| rows.steps(rows.background.behind(&start), STEPS, rest))
+        self.fitted(starts, false, |rows, start| rows.steps(rows.begin(&start, rest), STEPS, rest))
     }
 
     /// Further EM steps to near the maximum of the rows that are fitted, whatever those say that judge.
@@ -224,9 +231,8 @@ impl<'a> Folds<'a> {
     pub(super) fn split(&self, candidate: &Candidate, kind: Split) -> Result<Option<Candidate>> {
         let rest = self.rest;
         let start = |rows: &FoldRows, mixture: &MixtureParameters| {
-            let (cells, background) = without_background(mixture);
-            let split = splitting::split(&rows.training, mixture, &cells, kind)?;
-            Ok(before_background(split, &background))
+            let (cells, _) = without_background(mixture);
+            Ok(rows.begin(&splitting::split(&rows.training, mixture, &cells, kind)?, rest))
         };
         let (first, rows) = (&candidate.mixtures[0], self.first());
         let trial = start(rows, first)?;

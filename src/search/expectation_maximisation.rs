@@ -108,7 +108,8 @@ impl CellSums {
         self.maximise_before(rest, before, None)
     }
 
-    fn maximise_before(
+    /// As [`maximise`](Self::maximise), for a mixture whose last cell is the `background`.
+    pub(super) fn maximise_before(
         &self,
         rest: IsotropicRest,
         before: &MixtureParameters,
@@ -129,15 +130,9 @@ impl CellSums {
         let Some(background) = background else {
             return MixtureParameters { masses: &weights / weights.sum(), means, covariances };
         };
-        let weight = self.moments[(cells, 0)];
-        let mass = (weight / total).max(background.least_mass);
-        let own = MixtureParameters { masses: &weights * ((1.0 - mass) / weights.sum()), means, covariances };
-        let (mean, covariance) = if weight > 0.0 {
-            background.after(weight, &self.mean(cells, dim), &covariance(self.moments.as_view(), cells, dim))
-        } else {
-            background.after(0.0, &DVector::zeros(dim), &DMatrix::zeros(dim, dim))
-        };
-        with_cell(own, mass, &mean, covariance)
+        let mass = (self.moments[(cells, 0)] / total).max(background.least_mass);
+        let masses = &weights * ((1.0 - mass) / weights.sum());
+        background.with_mass(MixtureParameters { masses, means, covariances }, mass)
     }
 
     /// The cells that have as many rows as a path's have at least; the heaviest one where none has.
