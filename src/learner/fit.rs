@@ -184,6 +184,8 @@ impl Fit {
                 self.report.warnings.extend(diagnosis::of_coordinates(&scaled, &principal, &active)?);
                 let found = estimator.mixture(&active.sample)?;
                 found.check(&active.sample)?;
+                let behind = found.behind_witness.map(|lead| FitWarning::BehindWitness { lead });
+                self.report.warnings.extend(behind);
                 let component_std =
                     given_std.unwrap_or_else(|| smallest_std(&found).min(active.split.rest_std()));
                 let geometry = self.settle(principal, active, component_std);

@@ -26,6 +26,9 @@ pub struct CrossFittedMixture {
     /// Larger numbers of cells, rising, which more rows than the sample's may prefer; none where the
     /// sample holds all rows.
     pub larger: Vec<CrossFit>,
+    /// By how many nats a row a kernel density of the rows is clearly ahead of the mixture on rows that neither has seen;
+    /// `None` where it is not.
+    pub behind_witness: Option<f64>,
 }
 
 impl CrossFittedMixture {
@@ -33,7 +36,7 @@ impl CrossFittedMixture {
     /// that of all rows.
     pub fn new(folds: Vec<MixtureParameters>, all_rows: MixtureParameters) -> Self {
         let (also, tried, larger) = (Vec::new(), Vec::new(), Vec::new());
-        Self { folds, all_rows, also, average_within: None, tried, larger }
+        Self { folds, all_rows, also, average_within: None, tried, larger, behind_witness: None }
     }
 
     /// Has this mixture, which may be a user's own, the folds and the dimension of `sample`?

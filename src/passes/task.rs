@@ -93,7 +93,7 @@ impl Kind {
             }
             Self::Refinement(Wanted::Likelihoods(candidates)) => {
                 let n = candidates.len();
-                vec![Slot::counts(1, 2), Slot::signed(n, 1), Slot::signed(n, n)]
+                vec![Slot::counts(1, 1), Slot::signed(n, 1), Slot::signed(n, n)]
             }
             Self::Smoothing(basis) => vec![Slot::signed(basis.len(), 1); FOLDS],
             Self::Regression(tasks) => {

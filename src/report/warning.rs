@@ -85,6 +85,12 @@ pub enum FitWarning {
         #[cfg_attr(feature = "serde", serde(with = "finite"))]
         relative_std: f64,
     },
+    /// A kernel density of the rows is clearly ahead of the mixture that was found, on rows that neither has seen: there
+    /// is something finer in them that the search for cells has missed.
+    BehindWitness {
+        /// By so many nats a row.
+        lead: f64,
+    },
     /// Fewer than ten rows, or hardly more than columns: too few to tell a law from. What is learned may be
     /// little more than the rows themselves, or one Gaussian.
     FewRows {
@@ -142,6 +148,10 @@ impl fmt::Display for FitWarning {
             Self::DegenerateDirection { relative_std } => write!(
                 f,
                 "the data hardly vary in one direction ({relative_std:.1e} of the largest standard deviation)"
+            ),
+            Self::BehindWitness { lead } => write!(
+                f,
+                "a kernel density is ahead of the cells found by {lead:.2} nats a row: the search missed something finer"
             ),
             Self::FewRows { rows, dim } => {
                 write!(f, "{rows} rows in {dim} dimensions are too few to tell their law from themselves")

@@ -2,6 +2,7 @@
 
 use nalgebra::{DMatrix, DVector};
 
+use super::decision::{Lead, tolerance};
 use super::expectation_maximisation::{CellSums, judging_log_density};
 use crate::error::Result;
 use crate::linalg::{read_matrices, read_one};
@@ -12,8 +13,6 @@ use crate::rows::{IsotropicRest, WeightedRows};
 const STEPS: usize = 4;
 /// Candidates that are refined and judged together.
 const GROUP: usize = 3;
-/// Fewer cells are preferred within this many paired standard errors of the best likelihood.
-const TOLERANCE: f64 = 1.5;
 
 /// Candidates of rising size, refined on all rows a group at a time until a larger one does not pay.
 #[derive(Debug, Clone)]
@@ -45,28 +44,25 @@ pub(crate) enum Wanted {
 /// add up.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Likelihoods {
-    /// Number of rows.
-    pub(crate) rows: f64,
     /// Σ w.
     pub(crate) weight: f64,
     /// Σ w h, one a candidate.
     pub(crate) sums: DVector<f64>,
-    /// Σ w² h hᵀ.
+    /// Σ w h hᵀ.
     pub(crate) products: DMatrix<f64>,
 }
 
 impl Likelihoods {
     fn zeros(candidates: usize) -> Self {
         let (sums, products) = (DVector::zeros(candidates), DMatrix::zeros(candidates, candidates));
-        Self { rows: 0.0, weight: 0.0, sums, products }
+        Self { weight: 0.0, sums, products }
     }
 
     /// Adds one row's log-densities under all candidates.
     fn add_row(&mut self, weight: f64, log_densities: &DVector<f64>) {
-        self.rows += 1.0;
         self.weight += weight;
         self.sums.axpy(weight, log_densities, 1.0);
-        self.products.ger(weight * weight, log_densities, log_densities, 1.0);
+        self.products.ger(weight, log_densities, log_densities, 1.0);
     }
 
     /// Of the rows of all folds, one block a fold, under the mixtures of `candidates` that have not seen them.
@@ -86,25 +82,25 @@ impl Likelihoods {
         sums
     }
 
-    /// By how much candidate `a` is ahead of `b`, and the standard error of that.
-    fn paired(&self, a: usize, b: usize) -> (f64, f64) {
+    /// By how much candidate `a` is ahead of `b`.
+    fn lead(&self, a: usize, b: usize) -> Lead {
         let gain = self.sums[a] - self.sums[b];
         let square = self.products[(a, a)] - 2.0 * self.products[(a, b)] + self.products[(b, b)];
-        (gain, (square - gain * gain / self.rows).max(0.0).sqrt())
+        Lead { gain, std_error: (square - gain * gain / self.weight).max(0.0).sqrt() }
     }
 }
 
 impl From<Likelihoods> for [DMatrix<f64>; 3] {
     fn from(judged: Likelihoods) -> Self {
-        let Likelihoods { rows, weight, sums, products } = judged;
+        let Likelihoods { weight, sums, products } = judged;
         let sums = DMatrix::from_column_slice(sums.len(), 1, sums.as_slice());
-        [DMatrix::from_row_slice(1, 2, &[rows, weight]), sums, products]
+        [DMatrix::from_element(1, 1, weight), sums, products]
     }
 }
 
 impl From<[DMatrix<f64>; 3]> for Likelihoods {
-    fn from([totals, sums, products]: [DMatrix<f64>; 3]) -> Self {
-        Self { rows: totals[0], weight: totals[1], sums: sums.column(0).into_owned(), products }
+    fn from([weight, sums, products]: [DMatrix<f64>; 3]) -> Self {
+        Self { weight: weight[0], sums: sums.column(0).into_owned(), products }
     }
 }
 
@@ -157,17 +153,15 @@ impl Refinement {
     fn judge(mut self, judged: &Likelihoods) -> Next {
         let candidates = 0..self.group.len();
         let top = candidates.clone().max_by(|&a, &b| judged.sums[a].total_cmp(&judged.sums[b])).unwrap_or(0);
-        let is_within = |index: usize, reach: f64| {
-            let (loss, std_error) = judged.paired(top, index);
-            loss <= reach * std_error
-        };
-        let chosen = candidates.clone().find(|&index| is_within(index, TOLERANCE)).unwrap_or(top);
+        let is_within = |index: usize, reach: f64| !judged.lead(top, index).exceeds(reach);
+        let fewest = |&index: &usize| is_within(index, tolerance(self.group[index].mean_cells()));
+        let chosen = candidates.clone().find(fewest).unwrap_or(top);
         let grows = top + 1 == self.group.len() && !self.larger.is_empty();
         for index in candidates {
             self.tried.push(TriedCells {
                 cells: self.group[index].mean_cells(),
                 log_likelihood: judged.sums[index] / judged.weight,
-                std_error: judged.paired(top, index).1 / judged.weight,
+                std_error: judged.lead(top, index).std_error / judged.weight,
                 chosen: index == chosen && !grows,
             });
         }
@@ -186,8 +180,14 @@ impl Refinement {
         let folds = self.group.swap_remove(chosen).folds;
         // Four fifths of many rows name the cells as well as all of them.
         let all_rows = folds[0].clone();
-        let (tried, larger) = (self.tried, Vec::new());
-        Next::Done(CrossFittedMixture { folds, all_rows, also, average_within, tried, larger })
+        Next::Done(CrossFittedMixture {
+            folds,
+            all_rows,
+            also,
+            tried: self.tried,
+            larger: Vec::new(),
+            ..self.found
+        })
     }
 }
 
@@ -195,7 +195,7 @@ impl Refinement {
 mod tests {
     use super::*;
 
-    /// A paired difference is a sum of n independent terms: its variance is Σ d² − (Σ d)²/n.
+    /// A paired difference is a sum of Σ w independent terms: its variance is Σ w d² − (Σ w d)²/Σ w, as of rows at hand.
     #[test]
     fn candidates_are_compared_row_by_row() {
         let rows = [[-1.0, -1.5, -4.0], [-2.0, -1.0, 0.5], [-0.5, -2.5, -1.0], [-3.0, -3.5, -2.0]];
@@ -211,11 +211,10 @@ mod tests {
         judged.iter_mut().zip(&others).for_each(|(own, other)| *own += other);
         let judged = Likelihoods::from(judged);
         for (a, b) in [(0, 1), (2, 0), (1, 2), (1, 1)] {
-            let terms: Vec<f64> = (0..4).map(|i| weights[i] * (rows[i][a] - rows[i][b])).collect();
-            let gain: f64 = terms.iter().sum();
-            let spread: f64 = terms.iter().map(|term| (term - gain / 4.0).powi(2)).sum();
-            let found = judged.paired(a, b);
-            assert!((found.0 - gain).abs() < 1e-12 && (found.1 - spread.sqrt()).abs() < 1e-7, "{found:?}");
+            let [ahead, behind] = [a, b].map(|candidate| rows.map(|row| row[candidate]));
+            let (expected, found) = (Lead::of(&ahead, &behind, &weights), judged.lead(a, b));
+            assert!((found.gain - expected.gain).abs() < 1e-12, "{found:?}");
+            assert!((found.std_error - expected.std_error).abs() < 1e-7, "{found:?}");
         }
         assert_eq!(judged.weight, 6.5);
     }

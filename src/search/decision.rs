@@ -42,3 +42,24 @@ impl Lead {
 pub(super) fn tolerance(cells: f64) -> f64 {
     if cells <= COUNTED as f64 { TOLERANCE } else { TILING_TOLERANCE }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_weight_two_is_two_rows() {
+        let (ahead, behind) = ([1.0, 2.0, 0.5], [0.5, 2.5, -1.0]);
+        let weighted = Lead::of(&ahead, &behind, &[2.0, 1.0, 1.0]);
+        let repeated = Lead::of(&[1.0, 1.0, 2.0, 0.5], &[0.5, 0.5, 2.5, -1.0], &[1.0; 4]);
+        assert!((weighted.gain - repeated.gain).abs() < 1e-12);
+        assert!((weighted.std_error - repeated.std_error).abs() < 1e-12);
+        assert_eq!(weighted.gain, 2.0);
+    }
+
+    #[test]
+    fn weights_of_extreme_scale_stay_finite() {
+        let lead = Lead::of(&[1.0, 2.0], &[0.0, 0.0], &[1e300, 2e300]);
+        assert!(lead.gain.is_finite() && lead.std_error.is_finite() && lead.exceeds(0.0));
+    }
+}

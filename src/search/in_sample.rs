@@ -14,6 +14,8 @@ use crate::rows::FoldedSample;
 
 /// Standard errors by which one candidate is clearly ahead of another.
 const CLEARLY: f64 = 2.0;
+/// And by which a witness has to be ahead of the end of a search: it is one of many looks at the same rows.
+const BEHIND: f64 = 3.0;
 /// Numbers of cells up to this are tried in any case.
 const LEAST_TRIED: usize = 11;
 /// The way up ends where the last number of cells is clearly behind and so many times the best one, or where it is so
@@ -60,7 +62,8 @@ pub(super) fn find_cells(
     };
     let all_rows = law(&(0..2 * STEPS).fold(start, step), sample.weights.iter().sum());
     let mixtures = folds.laws(&candidates[chosen]);
-    Ok(CrossFittedMixture { folds: mixtures, all_rows, also, average_within, tried, larger })
+    let behind_witness = behind_witness(&candidates[chosen], &folds);
+    Ok(CrossFittedMixture { folds: mixtures, all_rows, also, average_within, tried, larger, behind_witness })
 }
 
 /// All numbers of cells that were tried, rising, and the index of the fewest within reach of the best, its cells split
@@ -84,6 +87,13 @@ fn search(folds: &mut Folds<'_>, sample: &FoldedSample) -> Result<(Vec<Candidate
     }
     let chosen = count_down(&mut candidates, chosen, folds);
     Ok((candidates, chosen))
+}
+
+/// By how many nats a row a kernel density of the first fold's rows is ahead of what was found, if it clearly is.
+fn behind_witness(chosen: &Candidate, folds: &Folds<'_>) -> Option<f64> {
+    let (first, weight) = (folds.first(), folds.first().held_out.weights.iter().sum::<f64>());
+    let lead = folds.lead_of_first(&kernel_density(first, &first.background_log_density()), chosen);
+    lead.exceeds(BEHIND).then_some(lead.gain / weight)
 }
 
 /// Puts a candidate where it belongs by its size, in the place of one of the same size; returns its index.

@@ -2,9 +2,10 @@
 
 use nalgebra::DMatrix;
 
+use super::cell_moments::feature_count;
 use super::expectation_maximisation::{least_judging, log_joint_densities};
 use crate::kernels::responsibilities_in_place;
-use crate::mixture::{MixtureParameters, RadialShape};
+use crate::mixture::{MixtureParameters, RadialShape, mean_cells};
 use crate::parallel::map_each_mut;
 use crate::rows::{FoldedSample, WeightedRows};
 
@@ -18,11 +19,21 @@ const FINE_STEPS: i32 = 4;
 /// are the truth, and so exceeds 100 in one case of 100 at most (Wasserman, Ramdas, Balakrishnan 2020).
 const EVIDENCE: f64 = 4.605_170_185_988_092;
 
+/// A shape wants this many rows for each parameter of a cell. The error of a covariance is a factor of about 1 + d/n on
+/// the radii of rows that it has not seen, which a shape takes back in part: some d²/n nats that say nothing of shapes,
+/// and are a small part of the evidence asked for where there are ten rows a parameter.
+const ROWS_A_PARAMETER: f64 = 10.0;
+
 /// The shape of highest held-out log-likelihood, if there is evidence of it at the level of one hundredth.
 ///
 /// `mixtures` are those of the sample's folds. Every row is judged by the mixture that has not seen its fold,
 /// and by the shape that is best on the other folds; with one mixture, on the other half of its fold.
 pub(crate) fn choose_shape(mixtures: &[MixtureParameters], sample: &FoldedSample) -> RadialShape {
+    let (dim, rows) = (sample.rows.ncols(), sample.weights.iter().sum::<f64>());
+    let cells = mean_cells(mixtures);
+    if rows < ROWS_A_PARAMETER * cells * feature_count(dim) as f64 {
+        return RadialShape::GAUSSIAN;
+    }
     let folds: Vec<HeldOut> = match mixtures {
         [only] => sample.part(0, true).halves().map(|rows| HeldOut::new(rows, only)).into(),
         _ => {

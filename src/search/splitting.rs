@@ -203,7 +203,7 @@ mod tests {
             means: DMatrix::from_element(1, 1, 0.5),
             covariances: vec![DMatrix::from_element(1, 1, 0.08)],
         };
-        assert_eq!(part(&data, &mixture).unwrap(), mixture);
+        assert_eq!(split(&data, &mixture, &mixture, Split::InPlace).unwrap(), mixture);
     }
 
     /// Three groups of rows at −5, 0 and 5; one cell for the first two, and a light one.
@@ -219,7 +219,7 @@ mod tests {
             means: DMatrix::from_row_slice(2, 1, &[5.0, -2.5]),
             covariances: vec![DMatrix::from_element(1, 1, 0.1), DMatrix::from_element(1, 1, 6.0)],
         };
-        let parted = part(&data, &mixture).unwrap();
+        let parted = split(&data, &mixture, &mixture, Split::InPlace).unwrap();
         assert_eq!((parted.masses[0], parted.means[0]), (0.05, 5.0));
         assert_eq!(parted.covariances[0], mixture.covariances[0]);
         assert!((parted.masses.sum() - 1.0).abs() < 1e-12);
@@ -230,5 +230,57 @@ mod tests {
         for centre in [-5.0, 0.0] {
             assert!((mass_near(centre) - 0.475).abs() < 0.01, "{}", mass_near(centre));
         }
+    }
+
+    /// Normal quantiles at 400 points: no heavier than a Gaussian. The same with every tenth one five times as far out.
+    #[test]
+    fn a_cell_with_heavy_tails_becomes_two_about_one_centre_and_a_gaussian_stays_whole() {
+        let quantile = |i: usize| {
+            let u = (i as f64 + 0.5) / 400.0;
+            // Tukey's lambda, which is a Gaussian's quantile to a hundredth.
+            (u.powf(0.1349) - (1.0 - u).powf(0.1349)) / 0.1975
+        };
+        let one = |variance: f64| MixtureParameters {
+            masses: DVector::from_element(1, 1.0),
+            means: DMatrix::zeros(1, 1),
+            covariances: vec![DMatrix::from_element(1, 1, variance)],
+        };
+        let of = |tail: f64| {
+            let rows = DMatrix::from_fn(400, 1, |i, _| quantile(i) * if i % 10 == 0 { tail } else { 1.0 });
+            let variance = rows.norm_squared() / 400.0;
+            let data = WeightedRows { rows, weights: vec![1.0; 400] };
+            split(&data, &one(variance), &one(variance), Split::InScale).unwrap()
+        };
+        assert_eq!(of(1.0).masses.len(), 1);
+        let two = of(5.0);
+        assert_eq!((two.masses.as_slice(), two.means.as_slice()), (&[0.5, 0.5][..], &[0.0, 0.0][..]));
+        assert!(two.covariances[1][(0, 0)] > 2.0 * two.covariances[0][(0, 0)]);
+    }
+
+    /// A uniform unit square of 900 rows, and forty more at one spot of it.
+    #[test]
+    fn a_dense_spot_gets_a_cell_of_its_own_and_an_even_square_none() {
+        let even = |i: usize, axis: usize| ((i + 1) as f64 * [0.754_877_666, 0.569_840_291][axis]).fract();
+        let with = |spot: usize| {
+            let rows = DMatrix::from_fn(900 + spot, 2, |i, axis| match i {
+                0..900 => even(i, axis),
+                _ => 0.3 + 0.01 * even(i, axis),
+            });
+            let n = rows.nrows();
+            let data = WeightedRows { rows, weights: vec![1.0; n] };
+            let mixture = MixtureParameters {
+                masses: DVector::from_element(1, 1.0),
+                means: DMatrix::from_element(1, 2, 0.5),
+                covariances: vec![DMatrix::from_diagonal_element(2, 2, 1.0 / 12.0)],
+            };
+            split(&data, &mixture, &mixture, Split::AtSpots).unwrap()
+        };
+        assert_eq!(with(0).masses.len(), 1);
+        let found = with(40);
+        assert!(found.masses.len() >= 2);
+        assert!(
+            (1..found.masses.len())
+                .all(|j| (found.means.row(j) - DMatrix::from_element(1, 2, 0.305)).amax() < 0.02)
+        );
     }
 }
