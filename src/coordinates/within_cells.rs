@@ -79,7 +79,8 @@ impl Cells {
 
         let rest = active.rest;
         let active = WeightedRows { rows: active.rows, weights: active.weights };
-        let mixture = (0..STEPS).fold(found.all_rows, |m, _| CellSums::of(&active, &m).maximise(rest, &m));
+        let mixture =
+            (0..TUNING.width_steps).fold(found.all_rows, |m, _| CellSums::of(&active, &m).maximise(rest, &m));
         let variances = variances_within(mixture, &active, &working.rows)?;
         let std = variances.zip_map(units, |variance, unit| variance.max(0.0).sqrt() * unit);
         Ok(Self { std, log_likelihood: along + apart - volume })
