@@ -31,6 +31,12 @@ mod kernels;
 mod linalg;
 #[path = "support/processor_time.rs"]
 mod processor_time;
+#[path = "../src/shapes.rs"]
+mod shapes;
+/// Those of the library, for the modules compiled in.
+mod error {
+    pub(crate) use gmix_diffusion::{Error, Result};
+}
 
 type Criterion = criterion::Criterion<ProcessorTime>;
 

@@ -29,6 +29,8 @@ mod normal_equations;
 mod processor_time;
 #[path = "../src/polynomial/ridge.rs"]
 mod ridge;
+#[path = "../src/shapes.rs"]
+mod shapes;
 /// Those of the library, for the modules compiled in.
 mod error {
     pub(crate) use gmix_diffusion::{Error, Result};

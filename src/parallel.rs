@@ -36,3 +36,13 @@ pub(crate) fn map_each_mut<T: Send, R: Send>(
     #[cfg(not(feature = "rayon"))]
     items.iter_mut().map(work).collect()
 }
+
+/// Threads that share the work.
+pub(crate) fn threads() -> usize {
+    #[cfg(feature = "rayon")]
+    {
+        rayon::current_num_threads()
+    }
+    #[cfg(not(feature = "rayon"))]
+    1
+}

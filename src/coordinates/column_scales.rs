@@ -7,15 +7,11 @@
 use nalgebra::DVector;
 
 use super::columns::Columns;
+use super::tuning::TUNING;
 use super::units::Units;
 use super::within_cells::{effective_rows, std_within_cells};
 use crate::error::Result;
 use crate::mixture::MixtureEstimator;
-
-/// Standard deviations of a χ² statistic that count as chance.
-const CHANCE: f64 = 2.0;
-/// Rows that are shared between cells tell less of a standard deviation: its variance is this much larger.
-const LENIENCE: f64 = 2.0;
 
 /// The data's units in one working unit, a column each, from the columns and `nearest`, units of the powers
 /// of ten nearest to their standard deviations.
@@ -89,7 +85,9 @@ fn groups_of_equals(std: &DVector<f64>, rows: f64) -> Vec<Group> {
             |(i, joined): &(usize, Group)| joined.spread() - groups[*i].spread() - groups[*i + 1].spread();
         let Some((i, joined)) = joined.min_by(|a, b| gain(a).total_cmp(&gain(b))) else { return groups };
         let freedom = joined.columns.len() as f64 - 1.0;
-        if 2.0 * rows * joined.spread() > LENIENCE * (freedom + CHANCE * (2.0 * freedom).sqrt()) {
+        if 2.0 * rows * joined.spread()
+            > TUNING.columns_lenience * (freedom + TUNING.columns_chance * (2.0 * freedom).sqrt())
+        {
             return groups;
         }
         groups[i] = joined;

@@ -1,11 +1,9 @@
 use nalgebra::{DMatrix, DVector};
 
+use super::tuning::TUNING;
 use super::units::Units;
 use crate::error::{Error, Result};
 use crate::rows::{FOLDS, FoldRule, FoldedSample, IsotropicRest, Moments};
-
-/// A larger share of repeated rows is not a continuous law's.
-const REPEATED: f64 = 0.01;
 
 /// The columns of the rows as they are, in the data's units: what all else about coordinates follows from.
 #[derive(Debug, Clone)]
@@ -34,7 +32,7 @@ impl<'a> Columns<'a> {
 
     /// Whether so many rows repeat another one that they are dealt to folds by their values.
     pub(crate) fn repeat(&self) -> bool {
-        self.repeated_share > REPEATED
+        self.repeated_share > TUNING.repeated
     }
 
     pub(super) fn fold_rule(&self) -> FoldRule {

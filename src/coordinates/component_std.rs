@@ -1,16 +1,12 @@
 use nalgebra::DMatrix;
 
+use super::tuning::TUNING;
 use super::within_cells::effective_rows;
 use crate::cells::Partition;
 use crate::error::Result;
 use crate::kernels::responsibilities_in_place;
 use crate::rows::{FoldedSample, WeightedRows};
 use crate::search::{Annealing, least_judging};
-
-/// States without a better held-out likelihood after which the search ends.
-const PATIENCE: usize = 4;
-/// More cells than this are not followed.
-const MOST_CELLS: usize = 200;
 
 /// Held-out log-likelihood of mixtures Σ wⱼ N(cⱼ, τ² I) by falling τ.
 ///
@@ -31,7 +27,7 @@ impl BlurPath {
         let mut annealing = Annealing::new(&training)?;
         let mut states: Vec<(f64, f64)> = Vec::new();
         let mut best = 0;
-        while states.len() < best + PATIENCE + 1 {
+        while states.len() < best + TUNING.blur_patience + 1 {
             let cells = annealing.cells()?;
             let likelihood = log_likelihood(&cells, annealing.bandwidth(), &held_out)?;
             states.push((annealing.bandwidth().ln(), likelihood));
@@ -39,7 +35,7 @@ impl BlurPath {
                 best = states.len() - 1;
             }
             // Where values repeat, the likelihood would rise for ever.
-            if cells.centres().nrows() > MOST_CELLS || annealing.is_cold() {
+            if cells.centres().nrows() > TUNING.blur_cells || annealing.is_cold() {
                 break;
             }
             annealing.cool()?;

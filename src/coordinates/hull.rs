@@ -2,11 +2,11 @@
 
 use nalgebra::{DMatrix, SymmetricEigen};
 
+use super::tuning::TUNING;
+
 /// Directions with less than this share of the largest standard deviation count as degenerate: what
 /// rounding leaves of none at all.
 pub(super) const DEGENERATE: f64 = 1e-7;
-/// With a given σ₀, and less than this share of it.
-const WELL_BELOW_COMPONENT: f64 = 1e-3;
 
 /// Orthonormal directions of the hull (d × q) of rows with this covariance (d × d), in the coordinates of
 /// the covariance; `None` where the rows vary in every direction, or in none.
@@ -51,7 +51,7 @@ fn flat_directions(covariance: &DMatrix<f64>, given_std: Option<f64>) -> Option<
         .map(|(direction, _)| direction.component_div(&std).normalize())
         .filter(|direction| {
             let variance = (covariance * direction).dot(direction);
-            given_std.is_none_or(|std| variance < (WELL_BELOW_COMPONENT * std).powi(2))
+            given_std.is_none_or(|std| variance < (TUNING.degenerate_below_component * std).powi(2))
         });
     let flat: Vec<_> = flat.collect();
     (!flat.is_empty()).then(|| DMatrix::from_columns(&flat))

@@ -9,6 +9,7 @@ mod hull;
 mod principal;
 mod scaled;
 mod spectrum;
+mod tuning;
 mod units;
 mod within_cells;
 

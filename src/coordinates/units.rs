@@ -1,16 +1,13 @@
 use nalgebra::{DMatrix, DVector};
 
+use super::tuning::TUNING;
 use crate::error::{Error, Result};
 use crate::process::NoiseLevel;
 use crate::shapes::check_columns;
 
-/// Points this far from the affine hull of the rows, relatively, are on it.
-const ON_HULL: f64 = 1e-5;
-/// A column that does not vary has its mean, up to this share of it.
-const CONSTANT: f64 = 1e-9;
 /// Scales of columns that do not vary: squares of these, and of their inverses, are finite.
-const SMALLEST: f64 = 1e-145;
-const LARGEST: f64 = 1e145;
+const SMALLEST_SCALE: f64 = 1e-145;
+const LARGEST_SCALE: f64 = 1e145;
 
 /// The affine map between the data's units and the working units of a fit: x = shift + scale · w,
 /// column by column.
@@ -37,7 +34,8 @@ impl Units {
     /// Units for columns with these means and standard deviations; one scale for all if `uniform`.
     pub(crate) fn of_columns(mean: &DVector<f64>, std: &DVector<f64>, uniform: bool) -> Self {
         let own = |mean: f64, std: f64| {
-            let constant = || (mean.abs() * (CONSTANT / ON_HULL)).clamp(SMALLEST, LARGEST);
+            let constant =
+                || (mean.abs() * (TUNING.constant / TUNING.on_hull)).clamp(SMALLEST_SCALE, LARGEST_SCALE);
             let spread = if std > 0.0 { std } else { constant() };
             10f64.powf(spread.log10().round())
         };
@@ -155,7 +153,7 @@ impl Units {
         let Some((beyond, working)) = self.beyond_hull(1.0, points) else {
             return vec![false; points.nrows()];
         };
-        let near = |(distance, position): (f64, f64)| distance <= ON_HULL * position.max(1.0);
+        let near = |(distance, position): (f64, f64)| distance <= TUNING.on_hull * position.max(1.0);
         let distances = beyond.row_iter().map(|row| row.amax());
         // What overflows is not near.
         distances.zip(working.row_iter().map(|row| row.amax())).map(|pair| !near(pair)).collect()

@@ -6,30 +6,13 @@ use nalgebra::{DMatrix, DVector};
 
 use super::hull::DEGENERATE;
 use super::spectrum::{Spectrum, are_few};
+use super::tuning::TUNING;
 use crate::error::Result;
 use crate::linalg::transposed_product;
 use crate::mixture::{GaussianMixture, MixtureEstimator, MixtureParameters};
 use crate::process::NoiseLevel;
 use crate::rows::{FoldedSample, WeightedRows};
 use crate::search::CellSums;
-
-/// Cells are sought in this many rows at most.
-const MOST_ROWS: usize = 2_000;
-/// With this many folds: widths need no average of many mixtures.
-const FOLDS: usize = 3;
-/// In this many principal directions at most, those of largest variance.
-const MOST_DIRECTIONS: usize = 10;
-/// With fewer rows than this the units that are given have to be worse to be left.
-const FEW_ROWS: f64 = 1_000.0;
-/// Few rows do not keep units in which one column is wider than another within cells by this factor: long
-/// cells are easily missed.
-const MOST_UNEQUAL: f64 = 3.0;
-/// EM steps on the whole subsample.
-const STEPS: usize = 4;
-/// A column whose standard deviation within cells is a smaller share of the whole one repeats a few values.
-const SMALLEST_SHARE: f64 = 1e-6;
-/// Standard errors by which a cumulant may be wrong.
-const CUMULANT_ERRORS: f64 = 2.0;
 
 /// Standard deviations of the columns of `sample` within cells, for columns of standard deviation 1;
 /// `None` where the mixture found is as good in the units `given`, or where there are hardly more rows than
@@ -46,12 +29,12 @@ pub(crate) fn std_within_cells(
         return Ok(None);
     }
     let found = Cells::find(sample, &largest_blur(sample), estimator)?;
-    let within = found.std.map(|std| if std >= SMALLEST_SHARE { std } else { 1.0 });
+    let within = found.std.map(|std| if std >= TUNING.width_smallest { std } else { 1.0 });
     let rows = effective_rows(&sample.weights);
     // The fitted scales have seen the rows that judge them: a nat each (Akaike 1974).
     let optimism = (within.len() as f64 - 1.0) / rows;
     let unequal = within.component_div(given);
-    if rows < FEW_ROWS && unequal.max() < MOST_UNEQUAL * unequal.min() {
+    if rows < TUNING.width_few_rows && unequal.max() < TUNING.width_most_unequal * unequal.min() {
         let rescaled = Cells::find(sample, &within, estimator)?;
         let plain = Cells::find(sample, given, estimator)?;
         if plain.log_likelihood > rescaled.log_likelihood - optimism {
@@ -78,8 +61,8 @@ impl Cells {
         }
         let spectrum = Spectrum::new(&covariance(&working))?;
         let mut split = spectrum.split_flat_bottom(&working, effective_rows(&working.weights));
-        if split.variances.len() > MOST_DIRECTIONS {
-            split = spectrum.split_leading(MOST_DIRECTIONS);
+        if split.variances.len() > TUNING.width_directions {
+            split = spectrum.split_leading(TUNING.width_directions);
         }
         let active = split.project(&working);
         let found = estimator.mixture(&first_rows(&active))?;
@@ -96,7 +79,8 @@ impl Cells {
 
         let rest = active.rest;
         let active = WeightedRows { rows: active.rows, weights: active.weights };
-        let mixture = (0..STEPS).fold(found.all_rows, |m, _| CellSums::of(&active, &m).maximise(rest, &m));
+        let mixture =
+            (0..TUNING.width_steps).fold(found.all_rows, |m, _| CellSums::of(&active, &m).maximise(rest, &m));
         let variances = variances_within(mixture, &active, &working.rows)?;
         let std = variances.zip_map(units, |variance, unit| variance.max(0.0).sqrt() * unit);
         Ok(Self { std, log_likelihood: along + apart - volume })
@@ -116,9 +100,9 @@ fn largest_blur(sample: &FoldedSample) -> DVector<f64> {
             column.iter().zip(&sample.weights).map(|(x, w)| w * x.powi(power)).sum::<f64>() / total
         };
         let (variance, fourth) = (moment(2), moment(4));
-        let cumulant = fourth - 3.0 * variance * variance + CUMULANT_ERRORS * std_error;
+        let cumulant = fourth - 3.0 * variance * variance + TUNING.cumulant_errors * std_error;
         let blur = variance - (-0.5 * cumulant.min(0.0)).sqrt();
-        if blur > SMALLEST_SHARE * SMALLEST_SHARE { blur.sqrt() } else { 1.0 }
+        if blur > TUNING.width_smallest * TUNING.width_smallest { blur.sqrt() } else { 1.0 }
     });
     DVector::from_iterator(sample.rows.ncols(), blur)
 }
@@ -146,12 +130,12 @@ fn covariance(sample: &FoldedSample) -> DMatrix<f64> {
 
 /// The rows of a sample in which cells are sought.
 pub(crate) fn first_rows(sample: &FoldedSample) -> FoldedSample {
-    let few = sample.rows.nrows().min(MOST_ROWS);
+    let few = sample.rows.nrows().min(TUNING.width_rows);
     FoldedSample {
         rows: sample.rows.rows(0, few).into_owned(),
         weights: sample.weights[..few].to_vec(),
-        folds: sample.folds[..few].iter().map(|fold| fold % FOLDS).collect(),
-        n_folds: FOLDS,
+        folds: sample.folds[..few].iter().map(|fold| fold % TUNING.width_folds).collect(),
+        n_folds: TUNING.width_folds,
         stands_for: few as u64,
         ..*sample
     }

@@ -4,13 +4,11 @@ use nalgebra::{DMatrix, DVector};
 
 use super::flow::{self, Nodes, StartDensity};
 use crate::error::{Error, Result};
+use crate::kernels::FARTHEST;
 use crate::parallel::map_blocks;
 use crate::process::NoiseLevels;
 use crate::score::{DifferentiableScore, LogDensity};
 use crate::shapes::check_columns;
-
-/// Points farther out than this are evaluated here, which keeps their squares finite.
-const FARTHEST: f64 = 1e100;
 
 /// Rows that go through the flow together.
 const BLOCK: usize = 256;

@@ -6,6 +6,7 @@ use super::base::Base;
 use super::fitted::Fitted;
 use super::plan::Plan;
 use super::setup::Setup;
+use super::tuning::TUNING;
 use crate::error::Result;
 use crate::parallel::map_each_mut;
 use crate::passes::{PassFrame, RegressionTask};
@@ -13,20 +14,8 @@ use crate::polynomial::{LevelBasis, NormalEquations};
 use crate::process::NoiseLevel;
 use crate::rows::WeightedRows;
 
-/// Features of a level at most.
-const FEATURES: usize = 80;
-/// Rows of a sample on which the polynomials of a level are tried before they are fitted to all rows, which
-/// is spared where they promise nothing. A sample of more rows than it holds is tried as a whole.
-const TRIED: usize = 2500;
 /// Stands for the chunk whose noise is drawn in that trial.
 const TRIAL: u64 = u64::MAX;
-/// Noise draws a row and level.
-const DRAWS: usize = 2;
-/// Standard errors by which polynomials have to lower the held-out loss of a level. With five folds a
-/// level whose base is exact passes in 2 % of cases (Student's t with four degrees of freedom).
-const ACCEPTANCE: f64 = 3.0;
-/// Polynomials of a lower degree are what the cells' own means and covariances are.
-const LEAST_DEGREE: usize = 2;
 
 /// All levels have the cells of a base, whose score polynomials correct.
 #[derive(Debug, Clone)]
@@ -49,8 +38,10 @@ impl KnownCells {
     fn tasks(&self, setup: &Setup) -> Result<Vec<RegressionTask>> {
         let Setup { regression, geometry, levels, .. } = setup;
         let cells = &self.base.cells;
-        let degree = regression.degree_in_cells(cells.centres().nrows(), geometry.active_dim(), FEATURES);
-        if degree < LEAST_DEGREE.min(regression.wanted_degree()) || !self.base.is_cross_fitted() {
+        let degree =
+            regression.degree_in_cells(cells.centres().nrows(), geometry.active_dim(), TUNING.known_features);
+        if degree < TUNING.known_least_degree.min(regression.wanted_degree()) || !self.base.is_cross_fitted()
+        {
             return Ok(Vec::new());
         }
         let noisy = levels.iter().enumerate().take_while(|(_, level)| !setup.is_quiet(**level));
@@ -60,7 +51,7 @@ impl KnownCells {
                     index,
                     level: NoiseLevel::variance_exploding(level.noise_to_signal())?,
                     target: regression.target(),
-                    draws: DRAWS,
+                    draws: TUNING.known_draws,
                     candidates: vec![LevelBasis::new(cells.clone(), setup.bandwidth(*level), degree)],
                 })
             })
@@ -71,7 +62,7 @@ impl KnownCells {
     /// much less than all.
     fn tried(&self, mut tasks: Vec<RegressionTask>, setup: &Setup, frame: &PassFrame) -> Result<Vec<Plan>> {
         let sample = setup.geometry.subsample();
-        let rows = if sample.is_complete() { TRIED } else { sample.rows.nrows() };
+        let rows = if sample.is_complete() { TUNING.tried_rows } else { sample.rows.nrows() };
         if sample.stands_for < 2 * rows as u64 {
             return Ok(tasks.into_iter().map(|task| Plan::Regress { task, tried: 0 }).collect());
         }
@@ -108,7 +99,7 @@ impl KnownCells {
 
     /// Polynomials are kept where they earn their place.
     pub(super) fn kept(best: Fitted) -> Fitted {
-        if best.gains(ACCEPTANCE) { best } else { best.uncorrected() }
+        if best.gains(TUNING.acceptance) { best } else { best.uncorrected() }
     }
 }
 

@@ -9,6 +9,7 @@ mod one_cell;
 mod plan;
 mod proposed_cells;
 mod setup;
+mod tuning;
 
 pub(crate) use base::{Base, smallest_std};
 pub(crate) use driver::{Learned, LevelFits};

@@ -9,6 +9,7 @@ use super::fitted::Fitted;
 use super::one_cell::OneCell;
 use super::plan::Plan;
 use super::setup::Setup;
+use super::tuning::TUNING;
 use crate::cells::{CentreEstimates, Partition, Partitioner};
 use crate::error::{Error, Result};
 use crate::passes::RegressionTask;
@@ -19,12 +20,6 @@ use crate::rows::stream;
 /// Purposes of streams: one a level.
 const PARTITION_STREAM: u64 = 1 << 33;
 const ESTIMATE_STREAM: u64 = 1 << 34;
-/// One cell stays a candidate while the level before had this many cells or fewer.
-const FEW_CELLS: usize = 6;
-/// Features of a level at most, over all its cells.
-const FEATURES: usize = 400;
-/// Rows for every feature of a level at least, or its cells keep to constants.
-const ROWS_PER_FEATURE: usize = 5;
 
 /// Each level has cells of its own, whose own denoiser polynomials correct.
 #[derive(Debug, Clone)]
@@ -64,7 +59,7 @@ impl ProposedCells {
         if candidates.is_empty() {
             return one_cell();
         }
-        if cells_before <= FEW_CELLS {
+        if cells_before <= TUNING.few_cells {
             candidates.push(OneCell::cell(setup));
         }
 
@@ -126,7 +121,8 @@ fn noised(setup: &Setup, index: usize) -> DMatrix<f64> {
 fn task(setup: &Setup, index: usize, candidates: Vec<Arc<dyn Partition>>) -> Result<RegressionTask> {
     let Setup { regression, geometry, .. } = setup;
     let (level, dim) = (setup.levels[index], geometry.active_dim());
-    let features = FEATURES.min(geometry.subsample().rows.nrows() / ROWS_PER_FEATURE);
+    let [few, many] = TUNING.proposed_draws;
+    let features = TUNING.proposed_features.min(geometry.subsample().rows.nrows() / TUNING.rows_per_feature);
     let bases = candidates.into_iter().map(|cells| {
         let degree = match cells.centres().nrows() {
             1 => regression.single_cell_degree(dim),
@@ -138,7 +134,7 @@ fn task(setup: &Setup, index: usize, candidates: Vec<Arc<dyn Partition>>) -> Res
         index,
         level: NoiseLevel::variance_exploding(level.noise_to_signal())?,
         target: regression.target(),
-        draws: if dim <= 2 { 8 } else { 4 },
+        draws: if dim <= 2 { few } else { many },
         candidates: bases.collect(),
     })
 }

@@ -1,12 +1,9 @@
 use std::sync::Arc;
 
+use super::tuning::TUNING;
 use crate::coordinates::Geometry;
 use crate::polynomial::PolynomialRegression;
 use crate::process::{NoiseLevel, NoiseLevels};
-
-/// Below this share of σ₀ as noise a level keeps the coefficients of the level before: selection by
-/// held-out loss turns erratic there, while the denoiser hardly changes.
-const REUSE_BELOW: f64 = 0.4;
 
 /// What the levels of a fit are learned with.
 #[derive(Debug, Clone)]
@@ -23,6 +20,6 @@ impl Setup {
     }
 
     pub(super) fn is_quiet(&self, level: NoiseLevel) -> bool {
-        level.noise() == 0.0 || level.noise_to_signal() < REUSE_BELOW * self.geometry.component_std
+        level.noise() == 0.0 || level.noise_to_signal() < TUNING.reuse_below * self.geometry.component_std
     }
 }

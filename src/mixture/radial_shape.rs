@@ -7,7 +7,7 @@ use crate::kernels::{Lanes, Rows};
 /// Weight of the plain Gaussian beside the squared polynomial: keeps the density positive everywhere.
 pub(super) const GAUSSIAN_SHARE: f64 = 1e-3;
 /// Where Σ α y² is above this the factor is that of here, which keeps its square finite.
-const FARTHEST: f64 = 1e140;
+const LARGEST_RADIUS: f64 = 1e140;
 
 /// The factor ((1 + βL(ρ))² + γ)/(1 + β² + γ) on a Gaussian cell, ρ the squared Mahalanobis radius
 /// in m directions, L = (m − ρ)/√(2m) the first Laguerre polynomial of ρ/2, normalised; γ = 10⁻³.
@@ -50,7 +50,7 @@ impl RadialShape {
     /// The clean factor at squared Mahalanobis radius `radius` in `dim` directions.
     pub(crate) fn factor(self, dim: usize, radius: f64) -> f64 {
         let m = dim as f64;
-        let a = 1.0 + self.beta * (m - radius.min(FARTHEST)) / (2.0 * m).sqrt();
+        let a = 1.0 + self.beta * (m - radius.min(LARGEST_RADIUS)) / (2.0 * m).sqrt();
         (a * a + GAUSSIAN_SHARE) / self.normaliser()
     }
 }
@@ -126,7 +126,7 @@ impl NoisedShape {
             own += y * y * share;
             mixed += y * y * product;
         }
-        let (own, mixed) = (own.min(FARTHEST), mixed.min(FARTHEST));
+        let (own, mixed) = (own.min(LARGEST_RADIUS), mixed.min(LARGEST_RADIUS));
         let slope = self.slope();
         let a = own * slope + self.cells[cell].a;
         Factor { a, p: a * a + (mixed * (4.0 * slope * slope) + self.cells[cell].p) }

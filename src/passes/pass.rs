@@ -2,6 +2,7 @@ use super::statistics::{CHUNK, ChunkSums, Origin, Statistics};
 use super::sums::Sums;
 use super::task::Task;
 use crate::error::{Error, Result};
+use crate::parallel::{map_blocks, threads};
 use crate::rows::{MOST_ROWS, Rows, WeightedRows};
 
 /// One pass over all rows: sums what a fit needs next.
@@ -48,8 +49,12 @@ impl Pass {
         }
         // As many chunks at a time as there are threads: their sums are all that is held at once.
         for group in whole.chunks(threads()) {
-            for (chunk, part) in self.sum_chunks(&rows, group) {
-                sums.insert_chunk(chunk, part?)?;
+            let parts = map_blocks(group.len(), 1, |own| {
+                let (chunk, start) = group[own.start];
+                self.sums(chunk, &rows.block(start as usize, CHUNK as usize))
+            })?;
+            for (&(chunk, _), part) in group.iter().zip(parts) {
+                sums.insert_chunk(chunk, part)?;
             }
         }
         Ok(sums)
@@ -89,33 +94,6 @@ impl Pass {
             _ => Err(Error::ShapeMismatch { what: "columns of the rows", expected, found: dim }),
         }
     }
-
-    #[cfg(feature = "rayon")]
-    fn sum_chunks(&self, rows: &Rows<'_>, chunks: &[(u64, u64)]) -> Vec<(u64, Result<Sums>)> {
-        use rayon::prelude::*;
-        let one = |&(chunk, start): &(u64, u64)| {
-            (chunk, self.sums(chunk, &rows.block(start as usize, CHUNK as usize)))
-        };
-        chunks.par_iter().map(one).collect()
-    }
-
-    #[cfg(not(feature = "rayon"))]
-    fn sum_chunks(&self, rows: &Rows<'_>, chunks: &[(u64, u64)]) -> Vec<(u64, Result<Sums>)> {
-        let one = |&(chunk, start): &(u64, u64)| {
-            (chunk, self.sums(chunk, &rows.block(start as usize, CHUNK as usize)))
-        };
-        chunks.iter().map(one).collect()
-    }
-}
-
-#[cfg(feature = "rayon")]
-pub(crate) fn threads() -> usize {
-    rayon::current_num_threads()
-}
-
-#[cfg(not(feature = "rayon"))]
-pub(crate) fn threads() -> usize {
-    1
 }
 
 impl ChunkSums for Pass {

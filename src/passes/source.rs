@@ -1,8 +1,9 @@
 use nalgebra::{DMatrix, DMatrixView};
 
-use super::pass::{Pass, threads};
+use super::pass::Pass;
 use super::statistics::{CHUNK, Statistics};
 use crate::error::{Error, Result};
+use crate::parallel::threads;
 use crate::rows::Rows;
 
 /// Rows that can be read again and again: the same rows in the same order, every time.

@@ -5,21 +5,37 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
+use cpu_time::ThreadTime;
 use gmix_diffusion::nalgebra::DMatrix;
 use gmix_diffusion::rand::{SeedableRng, rngs::StdRng};
 use gmix_diffusion::rand_distr::{Distribution, StandardNormal};
 use gmix_diffusion::{DiffusionLearner, DiffusionModel, LevelReport, Result, Work};
+use rayon::ThreadPoolBuilder;
 
-/// Longer than this is a hang.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// Longer than this, in time of a processor, is a hang.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// As long as this even a busy machine does not take for it.
+const UNTIL_GIVEN_UP: Duration = Duration::from_secs(600);
+
+/// Runs `work` on one thread, whose time is then all that it takes from the processor.
+pub(crate) fn on_one_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    ThreadPoolBuilder::new().num_threads(1).build().unwrap().install(work)
+}
 
 /// Runs `work` on a thread of its own, so that a hang fails the test instead of stopping it.
 pub(crate) fn within_patience<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
     let (send, receive) = channel();
-    thread::spawn(move || send.send(work()));
-    match receive.recv_timeout(PATIENCE) {
-        Ok(result) => result,
-        Err(RecvTimeoutError::Timeout) => panic!("{what}: no answer within {PATIENCE:?}"),
+    let timed = || {
+        let start = ThreadTime::now();
+        (work(), start.elapsed())
+    };
+    thread::spawn(move || send.send(on_one_thread(timed)));
+    match receive.recv_timeout(UNTIL_GIVEN_UP) {
+        Ok((result, time)) => {
+            assert!(time < PATIENCE, "{what}: took {time:?}");
+            result
+        }
+        Err(RecvTimeoutError::Timeout) => panic!("{what}: no answer within {UNTIL_GIVEN_UP:?}"),
         Err(RecvTimeoutError::Disconnected) => panic!("{what}: panicked"),
     }
 }

@@ -1,8 +1,9 @@
 //! A fit that its observer stops returns at once, says so, and leaves nothing behind.
 
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use cpu_time::ThreadTime;
 use gmix_diffusion::nalgebra::DMatrix;
 use gmix_diffusion::rand::{SeedableRng, rngs::StdRng};
 use gmix_diffusion::rand_distr::{Distribution, StandardNormal};
@@ -10,12 +11,14 @@ use gmix_diffusion::{
     DiffusionLearner, Error, FitObserver, FitReport, LevelReport, NoiseLevels, SingleCell, VoronoiPartitioner,
 };
 
-/// Stops after so many passes or levels, and keeps the time of that.
+use crate::fits::on_one_thread;
+
+/// Stops after so many passes or levels, and keeps the processor's time of that.
 #[derive(Default)]
 struct Stopper {
     after_passes: Option<usize>,
     after_levels: Option<usize>,
-    stopped: Option<Instant>,
+    stopped: Option<ThreadTime>,
     finished: bool,
     n_levels: usize,
 }
@@ -23,7 +26,7 @@ struct Stopper {
 impl Stopper {
     fn stop_if(&mut self, stop: bool) -> ControlFlow<()> {
         if stop {
-            self.stopped = Some(Instant::now());
+            self.stopped = Some(ThreadTime::now());
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())
@@ -50,6 +53,10 @@ impl FitObserver for Stopper {
 
 #[test]
 fn a_stopped_fit_returns_at_once_and_says_so() {
+    on_one_thread(stop_fits);
+}
+
+fn stop_fits() {
     let mut rng = StdRng::seed_from_u64(1);
     let rows = DMatrix::from_fn(600, 2, |i, _| {
         let z: f64 = StandardNormal.sample(&mut rng);

@@ -29,7 +29,7 @@ impl Bench {
 
     /// The words of `command` are separated by spaces.
     pub(crate) fn run(&self, command: &str) -> Output {
-        Command::new(example()).args(command.split(' ')).current_dir(&self.0).output().unwrap()
+        patient().args(command.split(' ')).current_dir(&self.0).output().unwrap()
     }
 
     /// What a command that works prints. There is nothing on standard error but warnings.
@@ -71,6 +71,16 @@ impl Bench {
     pub(crate) fn table(&self, name: &str) -> Table {
         Table::read(&self.0.join(name)).unwrap()
     }
+}
+
+/// The example, killed once processors have spent ten seconds on it, which is a hang, where the system can do that.
+fn patient() -> Command {
+    if !cfg!(unix) {
+        return Command::new(example());
+    }
+    let mut shell = Command::new("sh");
+    shell.args(["-c", r#"ulimit -t 10 && exec "$0" "$@""#]).arg(example());
+    shell
 }
 
 /// The example, which cargo builds along with the tests unless it is told to build this one alone.

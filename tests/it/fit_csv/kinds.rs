@@ -1,7 +1,6 @@
 //! The kinds of data of `docs/input.md`, as tables.
 
 use std::fs;
-use std::time::{Duration, Instant};
 
 use gmix_diffusion::nalgebra::DMatrix;
 use gmix_diffusion::rand::{SeedableRng, rngs::StdRng};
@@ -9,9 +8,6 @@ use gmix_diffusion::rand_distr::{Cauchy, Distribution, StandardNormal};
 
 use super::bench::Bench;
 use crate::support::table::Table;
-
-/// Longer than this is a hang.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 fn normals(n: usize, dim: usize) -> DMatrix<f64> {
     let mut rng = StdRng::seed_from_u64(1);
@@ -29,11 +25,9 @@ fn assert_fits(kind: &str, rows: &DMatrix<f64>) -> (DMatrix<f64>, String) {
     let bench = Bench::new(&format!("kinds/{kind}"));
     write(&bench, "in.csv", rows);
     let ask = "--eval in.csv --samples 20 --log-density-out";
-    let start = Instant::now();
     let (_, warnings) =
         bench.succeed_warned(&format!("--data in.csv --plot p.svg --save m.json {ask} l1.csv --out n1.csv"));
     bench.succeed(&format!("--load m.json {ask} l2.csv --out n2.csv"));
-    assert!(start.elapsed() < PATIENCE, "{kind}: {:?}", start.elapsed());
     let files = bench.files();
     assert!(files["n1.csv"] == files["n2.csv"] && files["l1.csv"] == files["l2.csv"], "{kind}");
     // A table is read only if all of it is finite.
