@@ -263,7 +263,7 @@ mod tests {
     }
 
     fn hundred_rows() -> WeightedRows {
-        WeightedRows { rows: DMatrix::from_fn(100, 1, |i, _| i as f64), weights: vec![2.0; 100] }
+        WeightedRows { rows: DMatrix::from_fn(100, 1, |i, _| i as f64), weights: vec![1.0; 100] }
     }
 
     #[test]

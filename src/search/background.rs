@@ -4,7 +4,7 @@ use nalgebra::{DMatrix, DVector};
 
 use super::cell_moments::weigh;
 use super::expectation_maximisation::with_cell;
-use crate::kernels::Gaussian;
+use crate::kernels::{Gaussian, Gaussians};
 use crate::linalg::transposed_product;
 use crate::mixture::MixtureParameters;
 use crate::rows::WeightedRows;
@@ -40,10 +40,13 @@ impl Background {
         let mut weighted = centred.clone();
         weigh(&mut weighted, weights.as_slice());
         let mut covariance = transposed_product(&weighted, &centred);
-        // Directions in which nothing varies have a width too.
-        let floor = 1e-12 * covariance.diagonal().max().max(f64::MIN_POSITIVE);
+        // As if d + 2 rows more were alike in all directions: few rows span not all of them, and a background that is
+        // narrow across would take all rows.
+        let prior = (dim as f64 + 2.0) / (total + dim as f64 + 2.0);
+        let mean_variance = (covariance.trace() / dim as f64).max(f64::MIN_POSITIVE);
+        covariance *= 1.0 - prior;
         for axis in 0..dim {
-            covariance[(axis, axis)] += floor;
+            covariance[(axis, axis)] += prior * mean_variance;
         }
         let farthest = match covariance.clone().cholesky() {
             Some(factor) => {
@@ -57,15 +60,18 @@ impl Background {
         Self { mean, covariance, least_mass: (1.0 / total).min(0.5) }
     }
 
-    /// ε N(m, S), ε its least mass.
-    pub(super) fn gaussian(&self) -> Gaussian {
-        let mean = self.mean.as_slice().to_vec();
-        let dim = mean.len();
-        match self.covariance.clone().cholesky() {
-            Some(factor) => Gaussian::factored(self.least_mass.ln(), mean, factor.l_dirty()),
+    /// log ε N(x; m, S) at the rows x of `points` (n × m), ε its least mass.
+    pub(super) fn log_density(&self, points: &DMatrix<f64>) -> Vec<f64> {
+        let Some(factor) = self.covariance.clone().cholesky() else {
             // A floor keeps the covariance positive; a factor can only fail on overflow.
-            None => Gaussian::factored(f64::NEG_INFINITY, mean, &DMatrix::identity(dim, dim)),
-        }
+            return vec![f64::NEG_INFINITY; points.nrows()];
+        };
+        let mean = self.mean.as_slice().to_vec();
+        let gaussian = Gaussian::factored(self.least_mass.ln(), mean, factor.l_dirty());
+        let mut log_joint = DMatrix::zeros(points.nrows(), 1);
+        Gaussians::new(points.ncols(), vec![gaussian])
+            .log_joint_into(points.as_view(), log_joint.as_view_mut());
+        log_joint.as_slice().to_vec()
     }
 
     /// As wide in every direction as this is in all together.

@@ -1,15 +1,13 @@
 //! One number of cells, fitted on every fold's training rows and judged on the rows it did not see.
 
-use nalgebra::{DMatrix, DMatrixView};
-
 use super::annealing::Annealing;
 use super::background::{Background, before_background, law, without_background};
 use super::decision::Lead;
 use super::expectation_maximisation::{CellSums, expectation_maximisation_step, mixture_log_density};
 use super::merging::merge_down_to;
 use super::splitting::{self, Split};
+use super::witness::Witness;
 use crate::error::Result;
-use crate::kernels::Gaussians;
 use crate::mixture::{MixtureParameters, mean_cells, total_cells};
 use crate::parallel::map_each_mut;
 use crate::rows::{FoldedSample, IsotropicRest, WeightedRows};
@@ -79,15 +77,6 @@ impl FoldRows {
         Self { background: Background::of(&all), training: all.clone(), held_out: all }
     }
 
-    /// ε times the background's density at the rows that judge, natural logarithm.
-    pub(super) fn background_log_density(&self) -> Vec<f64> {
-        let rows: DMatrixView<'_, f64> = self.held_out.rows.as_view();
-        let mut log_joint = DMatrix::zeros(rows.nrows(), 1);
-        Gaussians::new(rows.ncols(), vec![self.background.gaussian()])
-            .log_joint_into(rows, log_joint.as_view_mut());
-        log_joint.as_slice().to_vec()
-    }
-
     fn steps(&self, mixture: MixtureParameters, count: usize, rest: IsotropicRest) -> MixtureParameters {
         let step = |m: MixtureParameters, _| {
             expectation_maximisation_step(&self.training, &m, rest, &self.background)
@@ -152,7 +141,7 @@ impl<'a> Folds<'a> {
         self.folds.len()
     }
 
-    pub(super) fn first(&self) -> &'a FoldRows {
+    fn first(&self) -> &'a FoldRows {
         self.folds[0].rows
     }
 
@@ -271,9 +260,22 @@ impl<'a> Folds<'a> {
     }
 
     /// By how much these log-densities of the first fold's held-out rows are ahead of a candidate's.
-    pub(super) fn lead_of_first(&self, log_densities: &[f64], candidate: &Candidate) -> Lead {
+    fn lead_of_first(&self, log_densities: &[f64], candidate: &Candidate) -> Lead {
         let rows = log_densities.len();
         Lead::of(log_densities, &candidate.held_out[..rows], &self.weights[..rows])
+    }
+
+    /// What a kernel density of the first fold's rows says of those that judge.
+    pub(super) fn witness(&self) -> Witness {
+        let FoldRows { training, held_out, background } = self.first();
+        Witness::new(training, held_out, background)
+    }
+
+    /// By how much the witness is ahead of a candidate, and the weight of the rows that say so.
+    pub(super) fn lead_of_witness(&self, witness: &Witness, candidate: &Candidate) -> (Lead, f64) {
+        let of = |values: &[f64]| witness.rows.iter().map(|&row| values[row]).collect::<Vec<f64>>();
+        let (held_out, weights) = (of(&candidate.held_out), of(&self.weights));
+        (Lead::of(&witness.log_densities, &held_out, &weights), weights.iter().sum())
     }
 }
 

@@ -7,7 +7,6 @@ use super::decision::{COUNTED, tolerance};
 use super::expectation_maximisation::expectation_maximisation_step;
 use super::gaussian_partitioner::GaussianPartitioner;
 use super::splitting::Split;
-use super::witness::kernel_density;
 use crate::error::{Error, Result};
 use crate::mixture::{CrossFit, CrossFittedMixture, MixtureParameters, TriedCells, total_cells};
 use crate::rows::FoldedSample;
@@ -91,8 +90,7 @@ fn search(folds: &mut Folds<'_>, sample: &FoldedSample) -> Result<(Vec<Candidate
 
 /// By how many nats a row a kernel density of the first fold's rows is ahead of what was found, if it clearly is.
 fn behind_witness(chosen: &Candidate, folds: &Folds<'_>) -> Option<f64> {
-    let (first, weight) = (folds.first(), folds.first().held_out.weights.iter().sum::<f64>());
-    let lead = folds.lead_of_first(&kernel_density(first, &first.background_log_density()), chosen);
+    let (lead, weight) = folds.lead_of_witness(&folds.witness(), chosen);
     lead.exceeds(BEHIND).then_some(lead.gain / weight)
 }
 
@@ -118,8 +116,7 @@ fn has_few_rows(sample: &FoldedSample) -> bool {
 
 /// Candidates of rising size, as far up as more cells may gain anything.
 fn way_up(folds: &mut Folds<'_>, sample: &FoldedSample) -> Result<Vec<Candidate>> {
-    let first = folds.first();
-    let witness = kernel_density(first, &first.background_log_density());
+    let witness = folds.witness();
     let few = has_few_rows(sample);
     let mut found: Vec<Candidate> = Vec::new();
     let (mut wanted, mut last_size, mut clearly_worse) = (1, 0, 0);
@@ -137,7 +134,7 @@ fn way_up(folds: &mut Folds<'_>, sample: &FoldedSample) -> Result<Vec<Candidate>
             if is_over || few && clearly_worse >= 2 {
                 // A few steps from the path may be far from what so many cells can do.
                 folds.settle(&mut found[top]);
-                if !folds.lead_of_first(&witness, &found[top]).exceeds(CLEARLY) {
+                if !folds.lead_of_witness(&witness, &found[top]).0.exceeds(CLEARLY) {
                     break;
                 }
             }

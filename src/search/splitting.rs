@@ -257,21 +257,25 @@ mod tests {
         assert!(two.covariances[1][(0, 0)] > 2.0 * two.covariances[0][(0, 0)]);
     }
 
-    /// A uniform unit square of 900 rows, and forty more at one spot of it.
+    /// 900 rows of a standard normal law, as even as can be, and forty more at one spot of it.
     #[test]
-    fn a_dense_spot_gets_a_cell_of_its_own_and_an_even_square_none() {
+    fn a_dense_spot_gets_a_cell_of_its_own_and_a_gaussian_none() {
         let even = |i: usize, axis: usize| ((i + 1) as f64 * [0.754_877_666, 0.569_840_291][axis]).fract();
         let with = |spot: usize| {
             let rows = DMatrix::from_fn(900 + spot, 2, |i, axis| match i {
-                0..900 => even(i, axis),
-                _ => 0.3 + 0.01 * even(i, axis),
+                0..900 => {
+                    let (radius, angle) =
+                        ((-2.0 * even(i, 0).ln()).sqrt(), std::f64::consts::TAU * even(i, 1));
+                    radius * [angle.cos(), angle.sin()][axis]
+                }
+                _ => 0.8 + 0.02 * even(i, axis),
             });
             let n = rows.nrows();
             let data = WeightedRows { rows, weights: vec![1.0; n] };
             let mixture = MixtureParameters {
                 masses: DVector::from_element(1, 1.0),
-                means: DMatrix::from_element(1, 2, 0.5),
-                covariances: vec![DMatrix::from_diagonal_element(2, 2, 1.0 / 12.0)],
+                means: DMatrix::zeros(1, 2),
+                covariances: vec![DMatrix::identity(2, 2)],
             };
             split(&data, &mixture, &mixture, Split::AtSpots).unwrap()
         };
@@ -280,7 +284,7 @@ mod tests {
         assert!(found.masses.len() >= 2);
         assert!(
             (1..found.masses.len())
-                .all(|j| (found.means.row(j) - DMatrix::from_element(1, 2, 0.305)).amax() < 0.02)
+                .all(|j| (found.means.row(j) - DMatrix::from_element(1, 2, 0.81)).amax() < 0.04)
         );
     }
 }

@@ -1,59 +1,120 @@
-//! A kernel density of some of the rows: what structure there is that cells have not found yet.
+//! A kernel density of the rows: what structure there is that cells have not found yet.
 
 use nalgebra::DMatrix;
 
-use super::candidate::FoldRows;
+use super::background::Background;
+use crate::rows::WeightedRows;
 
-/// Rows that carry kernels, and rows that judge, at most.
-const ROWS: usize = 2_000;
-/// Bandwidths, each less than the one before by √2.
-const BANDWIDTHS: usize = 18;
+/// Rows that judge, at most. Kernels stand on all others: fewer would not show what is fine.
+const ROWS: usize = 500;
+/// Bandwidths, each less than the one before by √2: from that of one Gaussian to a four-thousandth of it.
+const BANDWIDTHS: usize = 24;
+/// Kernels below this share of their height are left out.
+const NEGLIGIBLE: f64 = 1e-30;
 
-/// Log-densities of the held-out rows of `fold` (all, or the first so many in their order) by the kernel density of
-/// the bandwidth they like best.
+/// What a kernel density says of some of the rows that judge: with the bandwidth that these like best.
 ///
 /// A search that goes from few cells to many passes over stretches where more cells gain nothing: a lattice of
 /// clusters has no use for a number of cells that is no multiple of theirs. A kernel density knows no number of cells:
 /// where it is ahead, there is something finer to find.
-pub(super) fn kernel_density(fold: &FoldRows, background: &[f64]) -> Vec<f64> {
-    let (kernels, judging) = (fold.training.thinned(ROWS), &fold.held_out);
-    let (n, dim) = kernels.rows.shape();
-    let total: f64 = kernels.weights.iter().sum();
-    let widest = kernels.rows.column_iter().map(|column| column.variance()).fold(0.0, f64::max).sqrt();
-    // The rule of thumb for one Gaussian (Silverman 1986) is the widest that can be of use.
-    let first = widest * (n as f64).powf(-1.0 / (dim as f64 + 4.0));
-    let mut sums = DMatrix::<f64>::zeros(judging.rows.nrows(), BANDWIDTHS);
-    let (kernel_rows, points) = (kernels.rows.transpose(), judging.rows.transpose());
+pub(super) struct Witness {
+    /// Places of these rows among all that judge.
+    pub(super) rows: Vec<usize>,
+    /// At each of them.
+    pub(super) log_densities: Vec<f64>,
+}
+
+impl Witness {
+    /// Kernels on the rows `training`, before the `background`; of the rows `judging`.
+    pub(super) fn new(training: &WeightedRows, judging: &WeightedRows, background: &Background) -> Self {
+        let step = judging.weights.len().div_ceil(ROWS).max(1);
+        let rows: Vec<usize> = (0..judging.weights.len()).step_by(step).collect();
+        let points = judging.select(&rows);
+        let dim = points.rows.ncols() as f64;
+        let variances = training.rows.column_iter().map(|column| column.variance());
+        // The rule of thumb for one Gaussian (Silverman 1986) is the widest that can be of use.
+        let count = training.weights.len() as f64;
+        let widest = variances.fold(0.0, f64::max).sqrt() * count.powf(-1.0 / (dim + 4.0));
+        let sums = kernel_sums(training, &points, widest);
+        let total: f64 = training.weights.iter().sum();
+        let behind = background.log_density(&points.rows);
+        let of = |bandwidth: usize| -> Vec<f64> {
+            let width = widest * 0.5f64.powf(0.5 * bandwidth as f64);
+            let log_height = -dim * (width.ln() + 0.5 * std::f64::consts::TAU.ln()) - total.ln();
+            let before = (1.0 - background.least_mass).ln() + log_height;
+            let at = |(row, behind): (usize, &f64)| {
+                let own = before + sums[(row, bandwidth)].ln();
+                let peak = own.max(*behind);
+                peak + ((own - peak).exp() + (behind - peak).exp()).ln()
+            };
+            behind.iter().enumerate().map(at).collect()
+        };
+        let likelihood =
+            |values: &Vec<f64>| values.iter().zip(&points.weights).map(|(v, w)| v * w).sum::<f64>();
+        let candidates = (0..BANDWIDTHS).map(of);
+        let best = candidates.max_by(|a, b| likelihood(a).total_cmp(&likelihood(b)));
+        Self { rows, log_densities: best.unwrap_or_default() }
+    }
+}
+
+/// Σ w exp(−|x − y|²/2h²) over the rows y of `kernels` at the rows x of `points`, one column a bandwidth h.
+fn kernel_sums(kernels: &WeightedRows, points: &WeightedRows, widest: f64) -> DMatrix<f64> {
+    let mut sums = DMatrix::zeros(points.rows.nrows(), BANDWIDTHS);
+    let (centres, points) = (kernels.rows.transpose(), points.rows.transpose());
     for (i, point) in points.column_iter().enumerate() {
-        for (kernel, weight) in kernel_rows.column_iter().zip(&kernels.weights) {
+        for (centre, weight) in centres.column_iter().zip(&kernels.weights) {
             let mut square = 0.0;
-            for (a, b) in point.iter().zip(kernel.iter()) {
+            for (a, b) in point.iter().zip(centre.iter()) {
                 square += (a - b) * (a - b);
             }
-            let mut value = (-0.5 * square / (first * first)).exp();
+            let mut value = (-0.5 * square / (widest * widest)).exp();
             for bandwidth in 0..BANDWIDTHS {
-                if value < 1e-30 {
+                if value < NEGLIGIBLE {
                     break;
                 }
                 sums[(i, bandwidth)] += weight * value;
-                // √2 narrower: the exponent is twice as large.
+                // A bandwidth less by √2: the exponent is twice as large.
                 value *= value;
             }
         }
     }
-    let least = fold.background.least_mass;
-    let log_density = |i: usize, bandwidth: usize| {
-        let width = first * 0.5f64.powf(0.5 * bandwidth as f64);
-        let log_kernel = -(dim as f64) * (width.ln() + 0.5 * std::f64::consts::TAU.ln());
-        let density: f64 = sums[(i, bandwidth)] / total;
-        let kernel = (1.0 - least).ln() + density.ln() + log_kernel;
-        let peak = kernel.max(background[i]);
-        peak + ((kernel - peak).exp() + (background[i] - peak).exp()).ln()
-    };
-    let of = |bandwidth: usize| -> Vec<f64> {
-        (0..judging.rows.nrows()).map(|i| log_density(i, bandwidth)).collect()
-    };
-    let likelihood = |values: &Vec<f64>| values.iter().zip(&judging.weights).map(|(v, w)| v * w).sum::<f64>();
-    let candidates = (0..BANDWIDTHS).map(of);
-    candidates.max_by(|a, b| likelihood(a).total_cmp(&likelihood(b))).unwrap_or_default()
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Against the definition, at the bandwidth that is found by trying all.
+    #[test]
+    fn it_is_the_kernel_density_of_the_best_bandwidth() {
+        let rows = |n: usize, shift: f64| {
+            let rows = DMatrix::from_fn(n, 2, |i, axis| {
+                let centre = [[0.0, 0.0], [6.0, 1.0]][i % 2][axis];
+                centre + 0.4 * ((i as f64 * [0.618, 0.414][axis] + shift).fract() - 0.5)
+            });
+            WeightedRows { rows, weights: (0..n).map(|i| 1.0 + (i % 3) as f64).collect() }
+        };
+        let (training, judging) = (rows(120, 0.0), rows(40, 0.3));
+        let background = Background::of(&training);
+        let witness = Witness::new(&training, &judging, &background);
+        let total: f64 = training.weights.iter().sum();
+        let spread = training.rows.column_iter().map(|column| column.variance()).fold(0.0, f64::max).sqrt();
+        let behind = background.log_density(&judging.rows);
+        let density = |i: usize, width: f64| -> f64 {
+            let kernels = training.rows.row_iter().zip(&training.weights).map(|(row, weight)| {
+                let square = (row - judging.rows.row(i)).norm_squared();
+                weight * (-0.5 * square / (width * width)).exp() / (std::f64::consts::TAU * width * width)
+            });
+            ((1.0 - background.least_mass) * kernels.sum::<f64>() / total + behind[i].exp()).ln()
+        };
+        let likelihood =
+            |width: f64| -> f64 { (0..40).map(|i| judging.weights[i] * density(i, width)).sum() };
+        let widths = (0..BANDWIDTHS).map(|b| spread * 120f64.powf(-1.0 / 6.0) * 0.5f64.powf(0.5 * b as f64));
+        let best = widths.max_by(|a, b| likelihood(*a).total_cmp(&likelihood(*b))).unwrap();
+        assert_eq!(witness.rows, (0..40).collect::<Vec<_>>());
+        for i in 0..40 {
+            approx::assert_relative_eq!(witness.log_densities[i], density(i, best), epsilon = 1e-9);
+        }
+    }
 }
