@@ -16,6 +16,16 @@ pub struct MixtureParameters {
 }
 
 impl MixtureParameters {
+    /// With one more component, the last.
+    pub(crate) fn with_cell(mut self, mass: f64, mean: &DVector<f64>, covariance: DMatrix<f64>) -> Self {
+        let cells = self.masses.len();
+        let masses = self.masses.insert_row(cells, mass);
+        let mut means = self.means.insert_row(cells, 0.0);
+        means.row_mut(cells).copy_from(&mean.transpose());
+        self.covariances.push(covariance);
+        Self { masses, means, covariances: self.covariances }
+    }
+
     /// Are these components in `dim` dimensions, with positive masses, finite means and covariances?
     ///
     /// # Errors

@@ -3,16 +3,15 @@
 use nalgebra::{DMatrix, DVector};
 
 use super::cell_moments::weigh;
-use super::expectation_maximisation::with_cell;
 use crate::kernels::{Gaussian, Gaussians};
 use crate::linalg::transposed_product;
 use crate::mixture::MixtureParameters;
 use crate::rows::WeightedRows;
 
-/// A background of fewer rows has none that are surely its own: it begins with one, and half a row more is chance.
-const FEWEST_STRAYS: f64 = 1.5;
+/// A background of fewer rows has none of its own: it begins with half a row, and has one where there is a stray.
+const FEWEST_STRAYS: f64 = 0.75;
 
-/// A Gaussian as wide as the farthest row is out, of the mass of one row at least.
+/// A Gaussian as wide as the farthest row is out, of the mass of half a row at least.
 ///
 /// With it a candidate says of a stray row that it is one, and loses log n nats on it instead of as many as it lies
 /// widths away: no row's likelihood is unbounded, so that a few of them decide nothing (a defensive mixture,
@@ -22,7 +21,7 @@ const FEWEST_STRAYS: f64 = 1.5;
 pub(super) struct Background {
     mean: DVector<f64>,
     covariance: DMatrix<f64>,
-    /// Share of one row.
+    /// Share of half a row.
     pub(super) least_mass: f64,
 }
 
@@ -57,7 +56,7 @@ impl Background {
             None => 0.0,
         };
         covariance *= (farthest / dim as f64).max(1.0);
-        Self { mean, covariance, least_mass: (1.0 / total).min(0.5) }
+        Self { mean, covariance, least_mass: (0.5 / total).min(0.5) }
     }
 
     /// log ε N(x; m, S) at the rows x of `points` (n × m), ε its least mass.
@@ -90,7 +89,7 @@ impl Background {
     /// `cells`, whose masses sum to 1 − `mass`, before this with that mass. Its shape stays, whatever rows belong to it:
     /// one that followed them would take a cluster for its own.
     pub(super) fn with_mass(&self, cells: MixtureParameters, mass: f64) -> MixtureParameters {
-        with_cell(cells, mass, &self.mean, self.covariance.clone())
+        cells.with_cell(mass, &self.mean, self.covariance.clone())
     }
 }
 
@@ -111,7 +110,7 @@ pub(super) fn before_background(
     background: &MixtureParameters,
 ) -> MixtureParameters {
     let mean = background.means.row(0).transpose();
-    with_cell(cells, background.masses[0], &mean, background.covariances[0].clone())
+    cells.with_cell(background.masses[0], &mean, background.covariances[0].clone())
 }
 
 /// The law that `mixture` stands for: its background is a cell where it has found rows, and is left out otherwise.

@@ -88,7 +88,7 @@ impl FoldRows {
     /// background is so too in that step, or it would take rows from them that are much narrower in some.
     fn begin(&self, start: &MixtureParameters, rest: IsotropicRest) -> MixtureParameters {
         let start = self.background.spherical().behind(start);
-        CellSums::of(&self.training, &start).maximise_before(rest, &start, Some(&self.background))
+        CellSums::of(&self.training, &start).maximise_before(rest, &start, &self.background)
     }
 
     fn training_likelihood(&self, mixture: &MixtureParameters) -> f64 {
@@ -238,10 +238,12 @@ impl<'a> Folds<'a> {
         Ok(Some(self.fitted(starts, true, |rows, mixture| rows.settle(mixture, rest))))
     }
 
-    /// The laws of a candidate, one a fold.
-    pub(super) fn laws(&self, candidate: &Candidate) -> Vec<MixtureParameters> {
-        let total = |fold: &Fold<'_>| fold.rows.training.weights.iter().sum();
-        candidate.mixtures.iter().zip(&self.folds).map(|(mixture, fold)| law(mixture, total(fold))).collect()
+    /// The laws of a candidate, one a fold; where it is of a `given` number of cells, of these alone.
+    pub(super) fn laws(&self, candidate: &Candidate, given: bool) -> Vec<MixtureParameters> {
+        let of = |(mixture, fold): (&MixtureParameters, &Fold<'_>)| {
+            law(mixture, if given { 0.0 } else { fold.rows.training.weights.iter().sum() })
+        };
+        candidate.mixtures.iter().zip(&self.folds).map(of).collect()
     }
 
     /// Held-out log-likelihood.

@@ -10,6 +10,8 @@ use crate::rows::{IsotropicRest, WeightedRows};
 
 /// Responsibilities below 10⁻⁷ move no sum that matters while cells are sought, and cost most of the time.
 pub(crate) const LOG_NEGLIGIBLE: f64 = -16.0;
+/// A share of all weight that is none.
+const NONE: f64 = 1e-9;
 /// Rows evaluated together.
 const BLOCK: usize = 256;
 
@@ -21,7 +23,7 @@ pub(super) fn expectation_maximisation_step(
     rest: IsotropicRest,
     background: &Background,
 ) -> MixtureParameters {
-    CellSums::of(data, mixture).maximise_before(rest, mixture, Some(background))
+    CellSums::of(data, mixture).maximise_before(rest, mixture, background)
 }
 
 /// Log-density of `mixture` at every row, as far as it may count when mixtures are judged by rows that they
@@ -102,41 +104,66 @@ impl CellSums {
         Self { moments: moments.into_sums(), information }
     }
 
-    /// The M-step. Cells that have lost all but a few rows are dropped, if others have more; `before` again where
-    /// overflow has left no cell any weight.
+    /// The M-step. A cell with hardly any row is dropped, one with few keeps its shape; `before` again where overflow
+    /// has left no cell any weight.
     pub(crate) fn maximise(&self, rest: IsotropicRest, before: &MixtureParameters) -> MixtureParameters {
-        self.maximise_before(rest, before, None)
+        let total = self.moments.column(0).sum();
+        let kept = self.heavy(before.masses.len(), before.means.ncols());
+        if kept.is_empty() || !total.is_finite() {
+            return before.clone();
+        }
+        let mut after = self.maximised(&kept, rest, before);
+        let light = (0..before.masses.len()).filter(|j| !kept.contains(j));
+        for cell in light.filter(|&j| self.moments[(j, 0)] > NONE * total) {
+            let mass = self.moments[(cell, 0)] / total;
+            let mean = before.means.row(cell).transpose();
+            after = after.with_cell(mass, &mean, before.covariances[cell].clone());
+        }
+        after
     }
 
-    /// As [`maximise`](Self::maximise), for a mixture whose last cell is the `background`.
+    /// As [`maximise`](Self::maximise), for a mixture whose last cell is the `background`: it has the rows of cells that
+    /// have lost all but a few, and these are dropped.
     pub(super) fn maximise_before(
         &self,
         rest: IsotropicRest,
         before: &MixtureParameters,
-        background: Option<&Background>,
+        background: &Background,
     ) -> MixtureParameters {
-        let (dim, cells) = (before.means.ncols(), self.moments.nrows() - usize::from(background.is_some()));
+        let cells = before.masses.len() - 1;
         let total = self.moments.column(0).sum();
-        let kept = self.kept(cells, dim);
+        let kept = self.heavy(cells, before.means.ncols());
         if kept.is_empty() || !total.is_finite() {
             return before.clone();
         }
-        let weights = DVector::from_iterator(kept.len(), kept.iter().map(|&j| self.moments[(j, 0)]));
-        let information = DVector::from_iterator(kept.len(), kept.iter().map(|&j| self.information[j]));
+        let mut after = self.maximised(&kept, rest, before);
+        let mass = (self.moments[(cells, 0)] / total).max(background.least_mass);
+        after.masses *= (1.0 - mass) / after.masses.sum();
+        background.with_mass(after, mass)
+    }
+
+    /// The cells `kept`, their masses shares of all weight.
+    fn maximised(
+        &self,
+        kept: &[usize],
+        rest: IsotropicRest,
+        before: &MixtureParameters,
+    ) -> MixtureParameters {
+        let dim = before.means.ncols();
+        let of = |values: &dyn Fn(usize) -> f64| {
+            DVector::from_iterator(kept.len(), kept.iter().map(|&j| values(j)))
+        };
+        let weights = of(&|j| self.moments[(j, 0)]);
+        let information = of(&|j| self.information[j]);
         let covariances = kept.iter().map(|&j| covariance(self.moments.as_view(), j, dim)).collect();
         let scatter = CellScatter { covariances, weights: &weights, information: &information };
         let covariances = shrink_covariances(scatter, rest, least_variance(self.mean_squares(dim)));
         let means = DMatrix::from_fn(kept.len(), dim, |i, axis| self.mean(kept[i], dim)[axis]);
-        let Some(background) = background else {
-            return MixtureParameters { masses: &weights / weights.sum(), means, covariances };
-        };
-        let mass = (self.moments[(cells, 0)] / total).max(background.least_mass);
-        let masses = &weights * ((1.0 - mass) / weights.sum());
-        background.with_mass(MixtureParameters { masses, means, covariances }, mass)
+        MixtureParameters { masses: weights / self.moments.column(0).sum(), means, covariances }
     }
 
-    /// The cells that have as many rows as a path's have at least; the heaviest one where none has.
-    fn kept(&self, cells: usize, dim: usize) -> Vec<usize> {
+    /// Those of the first `cells` that have as many rows as a path's have at least; the heaviest one where none has.
+    fn heavy(&self, cells: usize, dim: usize) -> Vec<usize> {
         let light = light_cell(dim);
         let kept: Vec<usize> = (0..cells).filter(|&j| self.moments[(j, 0)] >= light).collect();
         if !kept.is_empty() {
@@ -174,23 +201,7 @@ impl From<[DMatrix<f64>; 2]> for CellSums {
 /// Weight of a cell below which it is none: rows enough to tell a width in every direction, and five at least, which
 /// lie together by chance in no law.
 pub(super) fn light_cell(dim: usize) -> f64 {
-    dim.max(5) as f64
-}
-
-/// `mixture` with one more cell, the last.
-pub(super) fn with_cell(
-    mixture: MixtureParameters,
-    mass: f64,
-    mean: &DVector<f64>,
-    covariance: DMatrix<f64>,
-) -> MixtureParameters {
-    let MixtureParameters { masses, means, mut covariances } = mixture;
-    let cells = masses.len();
-    let masses = masses.insert_row(cells, mass);
-    let mut means = means.insert_row(cells, 0.0);
-    means.row_mut(cells).copy_from(&mean.transpose());
-    covariances.push(covariance);
-    MixtureParameters { masses, means, covariances }
+    (dim + 2).max(5) as f64
 }
 
 /// The cells, whitened by the Cholesky factors of their covariances.

@@ -59,8 +59,10 @@ pub(super) fn find_cells(
     let step = |m: MixtureParameters, _| {
         expectation_maximisation_step(&all.training, &m, sample.rest, &all.background)
     };
-    let all_rows = law(&(0..2 * STEPS).fold(start, step), sample.weights.iter().sum());
-    let mixtures = folds.laws(&candidates[chosen]);
+    let given = settings.cells.is_some();
+    let total = if given { 0.0 } else { sample.weights.iter().sum() };
+    let all_rows = law(&(0..2 * STEPS).fold(start, step), total);
+    let mixtures = folds.laws(&candidates[chosen], given);
     let behind_witness = behind_witness(&candidates[chosen], &folds);
     Ok(CrossFittedMixture { folds: mixtures, all_rows, also, average_within, tried, larger, behind_witness })
 }
@@ -189,7 +191,7 @@ fn larger(
     let mut larger: Vec<CrossFit> = candidates[chosen + 1..]
         .iter()
         .filter(|candidate| candidate.mean_cells() <= most)
-        .map(|candidate| CrossFit { folds: folds.laws(candidate) })
+        .map(|candidate| CrossFit { folds: folds.laws(candidate, false) })
         .collect();
     let mut last_size = candidates.last().map_or(0, Candidate::size);
     let mut wanted = last_size as f64 / folds.len() as f64 * GROWTH;
@@ -198,7 +200,7 @@ fn larger(
         let size = total_cells(&starts);
         if size > last_size {
             last_size = size;
-            larger.push(CrossFit { folds: folds.laws(&folds.refine(starts)) });
+            larger.push(CrossFit { folds: folds.laws(&folds.refine(starts), false) });
         }
         wanted *= GROWTH;
     }
@@ -271,7 +273,7 @@ fn also(candidates: &[Candidate], chosen: usize, reach: f64, folds: &Folds<'_>) 
     let top = &candidates[best(candidates, folds)];
     let near = |candidate: &&Candidate| !folds.lead(top, candidate).exceeds(reach);
     let larger = candidates[chosen + 1..].iter().filter(near);
-    larger.map(|candidate| CrossFit { folds: folds.laws(candidate) }).collect()
+    larger.map(|candidate| CrossFit { folds: folds.laws(candidate, false) }).collect()
 }
 
 fn tried(candidates: &[Candidate], chosen: usize, folds: &Folds<'_>) -> Vec<TriedCells> {

