@@ -24,6 +24,9 @@ const SMALLEST_GAIN: f64 = 0.25;
 /// Standard errors by which one fold has to be for a split before it is tried on all.
 const PROMISING: f64 = 0.5;
 
+/// A larger share of the rows are no strays.
+const MOST_STRAYS: f64 = 0.5;
+
 /// Mixtures of one number of cells, one a fold, with the held-out log-density of every row. The last cell of each is
 /// the background.
 #[derive(Clone)]
@@ -85,10 +88,15 @@ impl FoldRows {
     }
 
     /// Cells from a path before the background, after a first EM step: as they are of one width in every direction, the
-    /// background is so too in that step, or it would take rows from them that are much narrower in some.
+    /// background is so too in that step, or it would take rows from them that are much narrower in some. Where a path
+    /// could not split and its cells are narrower than any two rows are apart, the step is without it.
     fn begin(&self, start: &MixtureParameters, rest: IsotropicRest) -> MixtureParameters {
-        let start = self.background.spherical().behind(start);
-        CellSums::of(&self.training, &start).maximise_before(rest, &start, &self.background)
+        let before = self.background.spherical().behind(start);
+        let sums = CellSums::of(&self.training, &before);
+        if sums.share(start.masses.len()) < MOST_STRAYS {
+            return sums.maximise_before(rest, &before, &self.background);
+        }
+        self.background.behind(&CellSums::of(&self.training, start).maximise(rest, start))
     }
 
     fn training_likelihood(&self, mixture: &MixtureParameters) -> f64 {

@@ -142,6 +142,11 @@ impl CellSums {
         background.with_mass(after, mass)
     }
 
+    /// The share of all weight that is a cell's.
+    pub(super) fn share(&self, cell: usize) -> f64 {
+        self.moments[(cell, 0)] / self.moments.column(0).sum()
+    }
+
     /// The cells `kept`, their masses shares of all weight.
     fn maximised(
         &self,
