@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use nalgebra::{DMatrix, DVector, DVectorView, SymmetricEigen};
 
+use super::background::Background;
 use super::cell_moments::{CellMoments, covariance, weigh};
 use super::covariance::least_variance;
 use super::expectation_maximisation::{LOG_NEGLIGIBLE, for_each_block, light_cell};
@@ -43,6 +44,10 @@ pub(crate) struct Annealing<'a> {
     light: f64,
     /// The least bandwidth at which sums of squares tell rows apart.
     narrowest: f64,
+    /// Stray rows belong to it, and so to no centre; of one width in every direction, as cells are here.
+    background: Option<Gaussian>,
+    /// Its log-density at all rows, with many axes.
+    background_log_joint: Vec<f64>,
     /// The last state with each number of cells.
     states: BTreeMap<usize, MixtureParameters>,
 }
@@ -58,8 +63,12 @@ impl<'a> Annealing<'a> {
         let mean_square = |column: DVectorView<'_, f64>| column.norm_squared() / column.len() as f64;
         let narrowest = least_variance(data.rows.column_iter().map(mean_square)).sqrt();
         let total: f64 = data.weights.iter().sum();
+        let background = Background::of(data).spherical();
+        let many = dim > FEW_AXES;
         let mut start = Self {
             data,
+            background: background.gaussian(),
+            background_log_joint: if many { background.log_density(&data.rows) } else { Vec::new() },
             total,
             bandwidth: 1.0,
             centres: DMatrix::zeros(1, dim),
@@ -149,35 +158,45 @@ impl<'a> Annealing<'a> {
 
     /// Σ w r (1, x) of every cell, or Σ w r (1, x, xxᵀ): k × q.
     fn moments(&self, second: bool) -> Result<DMatrix<f64>> {
-        let data = self.data;
-        if self.centres.ncols() <= FEW_AXES
+        let (data, cells, dim) = (self.data, self.masses.len(), self.centres.ncols());
+        if dim <= FEW_AXES
             && let Some((moments, _)) =
                 self.gaussians().sums(data.rows.as_view(), &data.weights, LOG_NEGLIGIBLE, second)
         {
-            return Ok(moments);
+            return Ok(moments.rows(0, cells).into_owned());
         }
-        let cells = self.cells()?;
-        let mut moments = CellMoments::new(self.masses.len(), self.centres.ncols(), second);
-        let mut failed = Ok(());
+        let partition = self.cells()?;
+        let variance = self.bandwidth * self.bandwidth;
+        // What the log-weights of cells of one width leave out.
+        let volume = dim as f64 * (self.bandwidth.ln() + 0.5 * std::f64::consts::TAU.ln());
+        let mut moments = CellMoments::new(cells, dim, second);
+        let (mut failed, mut start) = (Ok(()), 0);
         for_each_block(data, |rows, weights| {
-            let mut r = DMatrix::zeros(rows.nrows(), self.masses.len());
-            if let Err(error) = cells.log_weights_into(self.bandwidth, rows, r.as_view_mut()) {
+            let mut r = DMatrix::zeros(rows.nrows(), cells + 1);
+            if let Err(error) = partition.log_weights_into(self.bandwidth, rows, r.columns_mut(0, cells)) {
                 failed = Err(error);
                 return;
             }
+            let background = &self.background_log_joint[start..start + rows.nrows()];
+            start += rows.nrows();
+            for ((r, row), log_joint) in r.column_mut(cells).iter_mut().zip(rows.row_iter()).zip(background) {
+                *r = log_joint + 0.5 * row.norm_squared() / variance + volume;
+            }
             responsibilities_above(&mut r, LOG_NEGLIGIBLE);
             weigh(&mut r, weights);
-            moments.add(rows, &r);
+            moments.add(rows, &r.columns(0, cells).into_owned());
         });
         failed?;
         Ok(moments.into_sums())
     }
 
+    /// All cells, and the background.
     fn gaussians(&self) -> Gaussians {
         let centres = self.centres.row_iter().map(|centre| centre.iter().copied().collect());
         let gaussian =
             |(centre, mass): (Vec<f64>, &f64)| Gaussian::isotropic(mass.ln(), centre, self.bandwidth);
-        Gaussians::new(self.centres.ncols(), centres.zip(&self.masses).map(gaussian).collect())
+        let cells = centres.zip(&self.masses).map(gaussian).chain(self.background.clone());
+        Gaussians::new(self.centres.ncols(), cells.collect())
     }
 
     /// Merges cells that met, drops light ones, and returns the indices of those kept.

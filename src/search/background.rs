@@ -59,14 +59,15 @@ impl Background {
         Self { mean, covariance, least_mass: (0.5 / total).min(0.5) }
     }
 
-    /// log ε N(x; m, S) at the rows x of `points` (n × m), ε its least mass.
+    /// ε N(m, S), ε its least mass; `None` where overflow has left no covariance.
+    pub(super) fn gaussian(&self) -> Option<Gaussian> {
+        let factor = self.covariance.clone().cholesky()?;
+        Some(Gaussian::factored(self.least_mass.ln(), self.mean.as_slice().to_vec(), factor.l_dirty()))
+    }
+
+    /// log ε N(x; m, S) at the rows x of `points` (n × m).
     pub(super) fn log_density(&self, points: &DMatrix<f64>) -> Vec<f64> {
-        let Some(factor) = self.covariance.clone().cholesky() else {
-            // A floor keeps the covariance positive; a factor can only fail on overflow.
-            return vec![f64::NEG_INFINITY; points.nrows()];
-        };
-        let mean = self.mean.as_slice().to_vec();
-        let gaussian = Gaussian::factored(self.least_mass.ln(), mean, factor.l_dirty());
+        let Some(gaussian) = self.gaussian() else { return vec![f64::NEG_INFINITY; points.nrows()] };
         let mut log_joint = DMatrix::zeros(points.nrows(), 1);
         Gaussians::new(points.ncols(), vec![gaussian])
             .log_joint_into(points.as_view(), log_joint.as_view_mut());
