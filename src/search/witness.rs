@@ -5,8 +5,10 @@ use nalgebra::DMatrix;
 use super::background::Background;
 use crate::rows::WeightedRows;
 
-/// Rows that judge, at most. Kernels stand on all others: fewer would not show what is fine.
+/// So many rows judge, or as many as make so many pairs with kernels. These stand on all other rows: fewer would not show
+/// what is fine; and a few hundred that judge tell no half of a nat a row from chance.
 const ROWS: usize = 500;
+const PAIRS: usize = 4_000_000;
 /// Bandwidths, each less than the one before by √2: from that of one Gaussian to a four-thousandth of it.
 const BANDWIDTHS: usize = 24;
 /// Kernels below this share of their height are left out.
@@ -27,7 +29,8 @@ pub(super) struct Witness {
 impl Witness {
     /// Kernels on the rows `training`, before the `background`; of the rows `judging`.
     pub(super) fn new(training: &WeightedRows, judging: &WeightedRows, background: &Background) -> Self {
-        let step = judging.weights.len().div_ceil(ROWS).max(1);
+        let most = ROWS.max(PAIRS / training.weights.len().max(1));
+        let step = judging.weights.len().div_ceil(most).max(1);
         let rows: Vec<usize> = (0..judging.weights.len()).step_by(step).collect();
         let points = judging.select(&rows);
         let dim = points.rows.ncols() as f64;
