@@ -65,9 +65,7 @@ def from_law(name, seed, rng, law, n, condition=None, **more):
 def with_strays(name, seed, rng, law, n, strays, n_strays, condition=1):
     law = mapped(law, seed, rng, condition) if condition > 1 else law
     train = np.concatenate([law.draw(n, rng), strays(rng, n_strays)])
-    gaussian = all(isinstance(part.shape, Gaussian) for part in law.parts)
-    moments = law.moments() if gaussian else None
-    return table_of(name, seed, law, n, rng, train=train[rng.permutation(len(train))], moments=moments)
+    return table_of(name, seed, law, n, rng, train=train[rng.permutation(len(train))])
 
 
 def in_box(half, dim):

@@ -101,7 +101,8 @@ def em_from(train, test, component_std, seed, moments) -> list[Fitted]:
     """EM from given masses, means and covariances, full covariances."""
     masses, means, covariances = moments
     start = dict(weights_init=masses, means_init=means, precisions_init=np.linalg.inv(covariances))
-    mixture = GaussianMixture(len(masses), max_iter=1000, tol=1e-6, random_state=seed, **start)
+    settings = dict(max_iter=1000, tol=1e-6, reg_covar=1e-9)  # thin components stay as thin as they are
+    mixture = GaussianMixture(len(masses), random_state=seed, **settings, **start)
     seconds = fit_quietly(mixture, train)
     return [mixture_fitted("em_truth", mixture, seconds, test)]
 

@@ -65,7 +65,7 @@ class Runner:
 
     def figures(self, table):
         """What the table's judgements say of the fit, its cells and seconds; `error` where there is none."""
-        key = f"{table.name} {table.seed} {table.fingerprint}"
+        key = table.key
         if key not in self.known:
             try:
                 figures = self.fit(table)

@@ -69,6 +69,10 @@ class Table:
         rounded = np.round(rows / (rows.std(axis=0) + 1e-300), 6) + 0.0
         return hashlib.sha256(rounded.tobytes()).hexdigest()[:12]
 
+    @property
+    def key(self):
+        return f"{self.name} {self.seed} {self.fingerprint}"
+
     def points(self):
         return np.concatenate(list(self.parts.values()))
 
@@ -110,12 +114,16 @@ class Rivals:
         self.setting, self.path = setting, path
         self.known = {(line["table"], line["setting"]): line for line in read_lines(path)}
 
+    def found(self, table):
+        """What is kept of a table, by name of the rival, or None; a full comparison stands for a quick one."""
+        kept = (self.known.get((table.key, setting)) for setting in ("full", self.setting))
+        return next((line["rivals"] for line in kept if line), None)
+
     def figures(self, table):
-        """By name of the rival; a full comparison stands for a quick one."""
-        key = f"{table.name} {table.seed} {table.fingerprint}"
-        for setting in ("full", self.setting):
-            if (key, setting) in self.known:
-                return self.known[key, setting]["rivals"]
+        """By name of the rival: what is kept, or what is fitted now."""
+        kept = self.found(table)
+        if kept is not None:
+            return kept
         found = {}
         for fitted in fitted_rivals(table, SETTINGS[self.setting]):
             found[fitted.method] = {
@@ -123,8 +131,9 @@ class Rivals:
                 "seconds": round(fitted.fit_seconds, 2),
                 **fitted.figures,
             }
-        self.known[key, self.setting] = {"table": key, "setting": self.setting, "rivals": found}
-        append_line(self.path, self.known[key, self.setting])
+        line = {"table": table.key, "setting": self.setting, "rivals": found}
+        self.known[table.key, self.setting] = line
+        append_line(self.path, line)
         return found
 
 
@@ -173,6 +182,7 @@ def options(description):
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds after which a fit is given up")
     parser.add_argument("--full", action="store_true", help="rivals: all k = 1..20, best of three starts")
     parser.add_argument("--no-rivals", action="store_true", help="the crate and the truth alone")
+    parser.add_argument("--known", action="store_true", help="only tables whose rivals have been fitted already")
     parser.add_argument("--rivals-only", action="store_true", help="fit rivals, so that they are known later")
     parser.add_argument("--again", action="store_true", help="fit the crate even where it has been, for its times")
     return parser
@@ -221,6 +231,7 @@ class Judges:
 
     def __init__(self, chosen):
         runner = lambda crate: Runner(crate, chosen.composition, chosen.fit_seed, chosen.timeout, chosen.again)
+        self.known = chosen.known
         self.ours = None if chosen.rivals_only else runner(chosen.crate)
         self.before = runner(chosen.against) if chosen.against else None
         self.rivals = None if chosen.no_rivals else Rivals("full" if chosen.full else "quick")
@@ -228,6 +239,8 @@ class Judges:
     def compare(self, tables):
         """One comparison after the other; none where rivals alone are fitted."""
         for table in tables:
+            if self.known and self.rivals and self.rivals.found(table) is None:
+                continue
             of_rivals = self.rivals.figures(table) if self.rivals else {}
             if self.ours:
                 before = self.before and self.before.figures(table)
