@@ -12,7 +12,7 @@ use crate::linalg::transposed_product;
 use crate::mixture::{GaussianMixture, MixtureEstimator, MixtureParameters};
 use crate::process::NoiseLevel;
 use crate::rows::{FoldedSample, WeightedRows};
-use crate::search::CellSums;
+use crate::search::{CellSums, column_bandwidths, sharpest_units};
 
 /// Standard deviations of the columns of `sample` within cells, for columns of standard deviation 1;
 /// `None` where the mixture found is as good in the units `given`, or where there are hardly more rows than
@@ -28,7 +28,8 @@ pub(crate) fn std_within_cells(
     if are_few(sample.stands_for, sample.rows.ncols()) {
         return Ok(None);
     }
-    let found = Cells::find(sample, &largest_blur(sample), estimator)?;
+    let blur = largest_blur(sample);
+    let found = Cells::find(sample, &blur, estimator)?;
     let within = found.std.map(|std| if std >= TUNING.width_smallest { std } else { 1.0 });
     let rows = effective_rows(&sample.weights);
     // The fitted scales have seen the rows that judge them: a nat each (Akaike 1974).
@@ -41,7 +42,12 @@ pub(crate) fn std_within_cells(
             return Ok(None);
         }
     }
-    Ok(Some(within))
+    // Some of the rows may not show cells that are many and small, and then what was found has their range for its widths.
+    let (some, whole) = (first_rows(sample), within.map(|_| 1.0));
+    let bandwidths = column_bandwidths(&some);
+    let candidates = [within, whole, bandwidths];
+    let sharpest = sharpest_units(&some, candidates.iter());
+    Ok(candidates.into_iter().nth(sharpest))
 }
 
 /// Cells found in some of the rows of a sample.

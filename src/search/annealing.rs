@@ -63,12 +63,10 @@ impl<'a> Annealing<'a> {
         let mean_square = |column: DVectorView<'_, f64>| column.norm_squared() / column.len() as f64;
         let narrowest = least_variance(data.rows.column_iter().map(mean_square)).sqrt();
         let total: f64 = data.weights.iter().sum();
-        let background = Background::of(data).spherical();
-        let many = dim > FEW_AXES;
         let mut start = Self {
             data,
-            background: background.gaussian(),
-            background_log_joint: if many { background.log_density(&data.rows) } else { Vec::new() },
+            background: None,
+            background_log_joint: Vec::new(),
             total,
             bandwidth: 1.0,
             centres: DMatrix::zeros(1, dim),
@@ -80,6 +78,12 @@ impl<'a> Annealing<'a> {
         let covariances = start.expectation_maximisation_step(true)?;
         let (variance, _) = widest_direction(&covariances[0]);
         start.bandwidth = variance.max(0.0).sqrt().max(narrowest);
+        // Before the first step has found where rows are and how wide, it would take those that are far out.
+        let background = Background::of(data).spherical();
+        start.background = background.gaussian();
+        if dim > FEW_AXES && start.background.is_some() {
+            start.background_log_joint = background.log_density(&data.rows);
+        }
         start.keep_state();
         Ok(start)
     }
@@ -172,15 +176,18 @@ impl<'a> Annealing<'a> {
         let mut moments = CellMoments::new(cells, dim, second);
         let (mut failed, mut start) = (Ok(()), 0);
         for_each_block(data, |rows, weights| {
-            let mut r = DMatrix::zeros(rows.nrows(), cells + 1);
+            let mut r = DMatrix::zeros(rows.nrows(), cells + usize::from(self.background.is_some()));
             if let Err(error) = partition.log_weights_into(self.bandwidth, rows, r.columns_mut(0, cells)) {
                 failed = Err(error);
                 return;
             }
-            let background = &self.background_log_joint[start..start + rows.nrows()];
-            start += rows.nrows();
-            for ((r, row), log_joint) in r.column_mut(cells).iter_mut().zip(rows.row_iter()).zip(background) {
-                *r = log_joint + 0.5 * row.norm_squared() / variance + volume;
+            if self.background.is_some() {
+                let log_joint = &self.background_log_joint[start..start + rows.nrows()];
+                let own = r.column_mut(cells);
+                for ((r, row), log_joint) in own.into_iter().zip(rows.row_iter()).zip(log_joint) {
+                    *r = log_joint + 0.5 * row.norm_squared() / variance + volume;
+                }
+                start += rows.nrows();
             }
             responsibilities_above(&mut r, LOG_NEGLIGIBLE);
             weigh(&mut r, weights);

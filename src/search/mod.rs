@@ -21,3 +21,4 @@ pub(crate) use all_rows::{Likelihoods, Next, Refinement, Wanted};
 pub(crate) use annealing::Annealing;
 pub(crate) use expectation_maximisation::{CellSums, least_judging};
 pub(crate) use radial_shape::choose_shape;
+pub(crate) use witness::{column_bandwidths, sharpest_units};

@@ -1,14 +1,19 @@
 //! A kernel density of the rows: what structure there is that cells have not found yet.
 
-use nalgebra::DMatrix;
+use nalgebra::{DMatrix, DVector};
 
 use super::background::Background;
-use crate::rows::WeightedRows;
+use super::decision::Lead;
+use crate::rows::{FoldedSample, WeightedRows};
 
 /// So many rows judge, or as many as make so many pairs with kernels. These stand on all other rows: fewer would not show
 /// what is fine; and a few hundred that judge tell no half of a nat a row from chance.
 const ROWS: usize = 500;
 const PAIRS: usize = 4_000_000;
+/// And so many where units are compared, in which structure shows by far or hardly.
+const ROWS_FOR_UNITS: usize = 250;
+/// Standard errors by which other units have to be ahead.
+const CLEARLY: f64 = 2.0;
 /// Bandwidths, each less than the one before by √2: from that of one Gaussian to a four-thousandth of it.
 const BANDWIDTHS: usize = 24;
 /// Kernels below this share of their height are left out.
@@ -24,12 +29,24 @@ pub(super) struct Witness {
     pub(super) rows: Vec<usize>,
     /// At each of them.
     pub(super) log_densities: Vec<f64>,
+    bandwidth: f64,
+    is_narrowest: bool,
 }
 
 impl Witness {
     /// Kernels on the rows `training`, before the `background`; of the rows `judging`.
     pub(super) fn new(training: &WeightedRows, judging: &WeightedRows, background: &Background) -> Self {
         let most = ROWS.max(PAIRS / training.weights.len().max(1));
+        Self::of_rows(training, judging, background, most)
+    }
+
+    /// Of `most` of the rows that judge.
+    fn of_rows(
+        training: &WeightedRows,
+        judging: &WeightedRows,
+        background: &Background,
+        most: usize,
+    ) -> Self {
         let step = judging.weights.len().div_ceil(most).max(1);
         let rows: Vec<usize> = (0..judging.weights.len()).step_by(step).collect();
         let points = judging.select(&rows);
@@ -41,8 +58,9 @@ impl Witness {
         let sums = kernel_sums(training, &points, widest);
         let total: f64 = training.weights.iter().sum();
         let behind = background.log_density(&points.rows);
+        let width = |bandwidth: usize| widest * 0.5f64.powf(0.5 * bandwidth as f64);
         let of = |bandwidth: usize| -> Vec<f64> {
-            let width = widest * 0.5f64.powf(0.5 * bandwidth as f64);
+            let width = width(bandwidth);
             let log_height = -dim * (width.ln() + 0.5 * std::f64::consts::TAU.ln()) - total.ln();
             let before = (1.0 - background.least_mass).ln() + log_height;
             let at = |(row, behind): (usize, &f64)| {
@@ -54,10 +72,61 @@ impl Witness {
         };
         let likelihood =
             |values: &Vec<f64>| values.iter().zip(&points.weights).map(|(v, w)| v * w).sum::<f64>();
-        let candidates = (0..BANDWIDTHS).map(of);
-        let best = candidates.max_by(|a, b| likelihood(a).total_cmp(&likelihood(b)));
-        Self { rows, log_densities: best.unwrap_or_default() }
+        let candidates = (0..BANDWIDTHS).map(|bandwidth| (bandwidth, of(bandwidth)));
+        let best = candidates.max_by(|a, b| likelihood(&a.1).total_cmp(&likelihood(&b.1)));
+        let (best, log_densities) = best.unwrap_or_default();
+        Self { rows, log_densities, bandwidth: width(best), is_narrowest: best + 1 == BANDWIDTHS }
     }
+}
+
+/// Which of several units of the columns show most structure: the first, unless a kernel density of one bandwidth for
+/// all columns says clearly more of held-out rows in others.
+pub(crate) fn sharpest_units<'a>(
+    sample: &FoldedSample,
+    candidates: impl Iterator<Item = &'a DVector<f64>>,
+) -> usize {
+    let (training, judging) = (sample.training(0), sample.part(0, true));
+    if training.weights.is_empty() || judging.weights.is_empty() {
+        return 0;
+    }
+    let said = candidates.map(|units| {
+        let in_units = |part: &WeightedRows| {
+            let mut part = part.clone();
+            for (mut column, unit) in part.rows.column_iter_mut().zip(units.iter()) {
+                column /= *unit;
+            }
+            part
+        };
+        let (training, judging) = (in_units(&training), in_units(&judging));
+        let background = Background::of(&training);
+        let witness = Witness::of_rows(&training, &judging, &background, ROWS_FOR_UNITS);
+        let volume: f64 = units.iter().map(|unit| unit.ln()).sum();
+        let values: Vec<f64> = witness.log_densities.iter().map(|value| value - volume).collect();
+        (values, witness.rows.iter().map(|&row| judging.weights[row]).collect::<Vec<f64>>())
+    });
+    let mut sharpest: Option<(usize, Vec<f64>)> = None;
+    for (index, (values, weights)) in said.enumerate() {
+        match &sharpest {
+            Some((_, before)) if !Lead::of(&values, before, &weights).exceeds(CLEARLY) => {}
+            _ => sharpest = Some((index, values)),
+        }
+    }
+    sharpest.map_or(0, |(index, _)| index)
+}
+
+/// The bandwidth of a kernel density of each column alone that says most of held-out rows; 1 where a column repeats
+/// values, or has but one, and no bandwidth is too narrow.
+pub(crate) fn column_bandwidths(sample: &FoldedSample) -> DVector<f64> {
+    let (training, judging) = (sample.training(0), sample.part(0, true));
+    let column = |part: &WeightedRows, j: usize| WeightedRows {
+        rows: part.rows.columns(j, 1).into_owned(),
+        weights: part.weights.clone(),
+    };
+    DVector::from_fn(sample.rows.ncols(), |j, _| {
+        let (training, judging) = (column(&training, j), column(&judging, j));
+        let witness = Witness::of_rows(&training, &judging, &Background::of(&training), ROWS_FOR_UNITS);
+        if witness.is_narrowest || !(witness.bandwidth > 0.0) { 1.0 } else { witness.bandwidth }
+    })
 }
 
 /// Σ w exp(−|x − y|²/2h²) over the rows y of `kernels` at the rows x of `points`, one column a bandwidth h.
