@@ -1,8 +1,9 @@
 //! Warm starts by annealing: coarse to fine on the clean rows, deterministic, without restarts.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use nalgebra::{DMatrix, DVector, DVectorView, SymmetricEigen};
+use nalgebra::{DMatrix, DVector, DVectorView, RowDVector, SymmetricEigen};
 
 use super::background::Background;
 use super::cell_moments::{CellMoments, covariance, weigh};
@@ -34,7 +35,8 @@ const SMALLEST_STEP: f64 = 0.35;
 /// of a level: the rows are clean.
 #[derive(Debug, Clone)]
 pub(crate) struct Annealing<'a> {
-    data: &'a WeightedRows,
+    /// All rows, until some are found to be strays.
+    data: Cow<'a, WeightedRows>,
     /// Σ w.
     total: f64,
     bandwidth: f64,
@@ -44,10 +46,8 @@ pub(crate) struct Annealing<'a> {
     light: f64,
     /// The least bandwidth at which sums of squares tell rows apart.
     narrowest: f64,
-    /// Stray rows belong to it, and so to no centre; of one width in every direction, as cells are here.
-    background: Option<Gaussian>,
-    /// Its log-density at all rows, with many axes.
-    background_log_joint: Vec<f64>,
+    /// Of one width in every direction, as cells are here.
+    background: Background,
     /// The last state with each number of cells.
     states: BTreeMap<usize, MixtureParameters>,
 }
@@ -64,9 +64,8 @@ impl<'a> Annealing<'a> {
         let narrowest = least_variance(data.rows.column_iter().map(mean_square)).sqrt();
         let total: f64 = data.weights.iter().sum();
         let mut start = Self {
-            data,
-            background: None,
-            background_log_joint: Vec::new(),
+            data: Cow::Borrowed(data),
+            background: Background::of(data).spherical(),
             total,
             bandwidth: 1.0,
             centres: DMatrix::zeros(1, dim),
@@ -78,12 +77,6 @@ impl<'a> Annealing<'a> {
         let covariances = start.expectation_maximisation_step(true)?;
         let (variance, _) = widest_direction(&covariances[0]);
         start.bandwidth = variance.max(0.0).sqrt().max(narrowest);
-        // Before the first step has found where rows are and how wide, it would take those that are far out.
-        let background = Background::of(data).spherical();
-        start.background = background.gaussian();
-        if dim > FEW_AXES && start.background.is_some() {
-            start.background_log_joint = background.log_density(&data.rows);
-        }
         start.keep_state();
         Ok(start)
     }
@@ -162,48 +155,36 @@ impl<'a> Annealing<'a> {
 
     /// Σ w r (1, x) of every cell, or Σ w r (1, x, xxᵀ): k × q.
     fn moments(&self, second: bool) -> Result<DMatrix<f64>> {
-        let (data, cells, dim) = (self.data, self.masses.len(), self.centres.ncols());
+        let (data, cells, dim) = (self.data.as_ref(), self.masses.len(), self.centres.ncols());
         if dim <= FEW_AXES
             && let Some((moments, _)) =
                 self.gaussians().sums(data.rows.as_view(), &data.weights, LOG_NEGLIGIBLE, second)
         {
-            return Ok(moments.rows(0, cells).into_owned());
+            return Ok(moments);
         }
         let partition = self.cells()?;
-        let variance = self.bandwidth * self.bandwidth;
-        // What the log-weights of cells of one width leave out.
-        let volume = dim as f64 * (self.bandwidth.ln() + 0.5 * std::f64::consts::TAU.ln());
         let mut moments = CellMoments::new(cells, dim, second);
-        let (mut failed, mut start) = (Ok(()), 0);
+        let mut failed = Ok(());
         for_each_block(data, |rows, weights| {
-            let mut r = DMatrix::zeros(rows.nrows(), cells + usize::from(self.background.is_some()));
-            if let Err(error) = partition.log_weights_into(self.bandwidth, rows, r.columns_mut(0, cells)) {
+            let mut r = DMatrix::zeros(rows.nrows(), cells);
+            if let Err(error) = partition.log_weights_into(self.bandwidth, rows, r.as_view_mut()) {
                 failed = Err(error);
                 return;
             }
-            if self.background.is_some() {
-                let log_joint = &self.background_log_joint[start..start + rows.nrows()];
-                let own = r.column_mut(cells);
-                for ((r, row), log_joint) in own.into_iter().zip(rows.row_iter()).zip(log_joint) {
-                    *r = log_joint + 0.5 * row.norm_squared() / variance + volume;
-                }
-                start += rows.nrows();
-            }
             responsibilities_above(&mut r, LOG_NEGLIGIBLE);
             weigh(&mut r, weights);
-            moments.add(rows, &r.columns(0, cells).into_owned());
+            moments.add(rows, &r);
         });
         failed?;
         Ok(moments.into_sums())
     }
 
-    /// All cells, and the background.
     fn gaussians(&self) -> Gaussians {
         let centres = self.centres.row_iter().map(|centre| centre.iter().copied().collect());
         let gaussian =
             |(centre, mass): (Vec<f64>, &f64)| Gaussian::isotropic(mass.ln(), centre, self.bandwidth);
-        let cells = centres.zip(&self.masses).map(gaussian).chain(self.background.clone());
-        Gaussians::new(self.centres.ncols(), cells.collect())
+        let cells = centres.zip(&self.masses).map(gaussian).collect();
+        Gaussians::new(self.centres.ncols(), cells)
     }
 
     /// Merges cells that met, drops light ones, and returns the indices of those kept.
@@ -211,7 +192,7 @@ impl<'a> Annealing<'a> {
         let cells = self.masses.len();
         let mut by_mass: Vec<usize> = (0..cells).collect();
         by_mass.sort_by(|&a, &b| self.masses[b].total_cmp(&self.masses[a]));
-        let mut kept: Vec<usize> = Vec::new();
+        let (mut kept, mut dropped): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
         for &cell in &by_mass {
             let near = kept.iter().copied().find(|&other| {
                 (self.centres.row(cell) - self.centres.row(other)).norm() < MERGE * self.bandwidth
@@ -228,14 +209,51 @@ impl<'a> Annealing<'a> {
                 None if kept.is_empty() || self.masses[cell] * self.total > self.light => {
                     kept.push(cell);
                 }
-                None => {}
+                None => dropped.push(cell),
             }
         }
         kept.sort_unstable();
+        let dropped = self.centres.select_rows(&dropped);
         self.centres = self.centres.select_rows(&kept);
         self.masses = self.masses.select_rows(&kept);
         self.masses /= self.masses.sum();
+        self.leave_strays(dropped);
         kept
+    }
+
+    /// Rows at these centres of `dropped` cells, too few for a cell, have no part in the path from here on where they
+    /// are so far from all others that they are the background's: cells with such rows are wider than any other, and
+    /// would come apart again and again before real ones do.
+    fn leave_strays(&mut self, dropped: DMatrix<f64>) {
+        if dropped.nrows() == 0 {
+            return;
+        }
+        let gaussians = self.gaussians();
+        let mut log_joint = DMatrix::zeros(dropped.nrows(), self.masses.len());
+        gaussians.log_joint_into(dropped.as_view(), log_joint.as_view_mut());
+        let behind = self.background.log_density(&dropped);
+        let strange = (0..dropped.nrows()).filter(|&cell| log_joint.row(cell).max() < behind[cell]);
+        let strange: Vec<_> = strange.map(|cell| dropped.row(cell).into_owned()).collect();
+        let is_stray = |row: &RowDVector<f64>| {
+            let near = |centre: &RowDVector<f64>| (row - centre).norm_squared();
+            let nearest = self.centres.row_iter().map(|centre| (row - centre).norm_squared());
+            let nearest = nearest.fold(f64::INFINITY, f64::min);
+            strange.iter().any(|centre| near(centre) < nearest)
+        };
+        if strange.is_empty() {
+            return;
+        }
+        let strays: Vec<usize> = self
+            .data
+            .rows
+            .row_iter()
+            .enumerate()
+            .filter(|(_, row)| is_stray(&row.into_owned()))
+            .map(|(i, _)| i)
+            .collect();
+        let weights = &mut self.data.to_mut().weights;
+        strays.into_iter().for_each(|row| weights[row] = 0.0);
+        self.total = weights.iter().sum();
     }
 
     /// Splits the widest cells, a quarter of all at most; whether any was wide enough. The covariances are

@@ -11,6 +11,11 @@ use crate::rows::WeightedRows;
 /// A background of fewer rows has none of its own: it begins with half a row, and has one where there is a stray.
 const FEWEST_STRAYS: f64 = 0.75;
 
+/// Rows a direction, and two directions, that span all of them.
+const ROWS_THAT_SPAN: f64 = 2.0;
+/// Directions in which nothing varies have this share of the mean variance.
+const SMALLEST_SHARE: f64 = 1e-12;
+
 /// A Gaussian as wide as the farthest row is out, of the mass of half a row at least.
 ///
 /// With it a candidate says of a stray row that it is one, and loses log n nats on it instead of as many as it lies
@@ -39,9 +44,10 @@ impl Background {
         let mut weighted = centred.clone();
         weigh(&mut weighted, weights.as_slice());
         let mut covariance = transposed_product(&weighted, &centred);
-        // As if d + 2 rows more were alike in all directions: few rows span not all of them, and a background that is
-        // narrow across would take all rows.
-        let prior = (dim as f64 + 2.0) / (total + dim as f64 + 2.0);
+        // Where rows hardly span all directions, as if d + 2 more were alike in all: a background that is narrow across
+        // would take all rows.
+        let more = dim as f64 + 2.0;
+        let prior = if total < ROWS_THAT_SPAN * more { more / (total + more) } else { SMALLEST_SHARE };
         let mean_variance = (covariance.trace() / dim as f64).max(f64::MIN_POSITIVE);
         covariance *= 1.0 - prior;
         for axis in 0..dim {

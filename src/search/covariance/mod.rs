@@ -16,6 +16,8 @@ const CHANCE: f64 = 2.0;
 /// With fewer rows a cell than this many times the parameters of a covariance, twice, cells lean on
 /// the common covariance first.
 const FEW_ROWS: f64 = 2.5;
+/// Cells with more rows than so many times their directions, and two, have a covariance of their own in any case.
+const ROWS_THAT_SPAN: f64 = 2.0;
 /// Eigenvalues below this share of the largest count as this share: degenerate directions.
 const SMALLEST_SHARE: f64 = 1e-12;
 /// Strengths of the prior of covariances that are tried, and the step between them.
@@ -216,7 +218,8 @@ impl Spectra {
 }
 
 /// Shrinks every covariance to the mean one, as an inverse-Wishart prior of the strength with the
-/// largest marginal likelihood would; as the weakest one tried at least, since few rows may leave a covariance singular.
+/// largest marginal likelihood would. Where that is the weakest one tried, only cells are shrunk whose rows hardly span
+/// all directions.
 fn shrink_to_common(covariances: &mut [DMatrix<f64>], weights: &DVector<f64>, information: &DVector<f64>) {
     let dim = covariances[0].nrows();
     let total = weights.sum();
@@ -260,7 +263,8 @@ fn shrink_to_common(covariances: &mut [DMatrix<f64>], weights: &DVector<f64>, in
         }
         _ => d + 2.0,
     };
-    for (covariance, &n) in covariances.iter_mut().zip(information.iter()) {
+    let spans = |n: f64| strength <= d + 2.0 && n > ROWS_THAT_SPAN * strength;
+    for (covariance, &n) in covariances.iter_mut().zip(information.iter()).filter(|(_, n)| !spans(**n)) {
         let keep = n / (n + strength);
         *covariance = &*covariance * keep + &common * (1.0 - keep);
     }

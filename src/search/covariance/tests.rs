@@ -59,14 +59,15 @@ fn covariances_shrink_by_the_strength_of_their_prior() {
             assert!((after - expected).amax() < 1e-12, "{strength}: {after} {before}");
         }
     }
-    // Where no prior is weak enough, as the weakest one, of four rows.
+    // Where no prior is weak enough they stay as they are, but for those of hardly more rows than the weakest one's four.
     let apart: Vec<DMatrix<f64>> = (0..20).map(|i| DMatrix::identity(2, 2) * 100f64.powi(i % 4)).collect();
-    let rows = DVector::from_element(20, 100.0);
+    let rows = DVector::from_fn(20, |i, _| if i == 3 { 6.0 } else { 100.0 });
     let mut after = apart.clone();
     shrink_to_common(&mut after, &rows, &rows);
-    let (common, keep) = (apart.iter().sum::<DMatrix<f64>>() / 20.0, 100.0 / 104.0);
-    for (after, before) in after.iter().zip(&apart) {
-        approx::assert_relative_eq!(after, &(before * keep + &common * (1.0 - keep)), max_relative = 1e-12);
+    let common = apart.iter().zip(rows.iter()).map(|(own, n)| own * (n / rows.sum())).sum::<DMatrix<f64>>();
+    for (i, (after, before)) in after.iter().zip(&apart).enumerate() {
+        let expected = if i == 3 { before * 0.6 + &common * 0.4 } else { before.clone() };
+        approx::assert_relative_eq!(after, &expected, max_relative = 1e-12);
     }
 }
 
