@@ -11,7 +11,9 @@ use crate::rows::{FoldedSample, IsotropicRest};
 
 /// A flat bottom has this many directions at least.
 const SMALLEST_BOTTOM: usize = 5;
-/// Where rows are few a direction wants this many.
+/// In so many directions covariances take seconds.
+const MOST_DIRECTIONS: usize = 300;
+/// Where rows are few in more, a direction wants this many.
 const ROWS_PER_DIRECTION: u64 = 4;
 /// A direction has too few rows below this many: those outside a fold should span all directions too.
 const FEWEST_ROWS_PER_DIRECTION: f64 = 1.5;
@@ -100,13 +102,14 @@ impl Spectrum {
         is_less(self.variances.min(), edge) || is_less(self.variances.mean(), 1.0)
     }
 
-    /// With hardly more rows than directions most variances cannot be told from each other or from 0: apart are all
-    /// but the n/4 largest, with their average (Tipping, Bishop 1999); none where that is 0.
+    /// With hardly more rows than directions no variance can be told from another, or from 0: all directions are active,
+    /// for cells to shrink. Of more than a covariance can be had of, apart are all but the n/4 largest, with their average
+    /// (Tipping, Bishop 1999).
     pub(crate) fn split_few_rows(&self, n: u64) -> Split {
         let dim = self.variances.len();
         let active = ((n / ROWS_PER_DIRECTION) as usize).clamp(1, dim);
         let variance = self.variances.rows(0, dim - active).sum() / (dim - active).max(1) as f64;
-        if variance > DEGENERATE * DEGENERATE * self.variances.max() {
+        if dim > MOST_DIRECTIONS && variance > DEGENERATE * DEGENERATE * self.variances.max() {
             self.split(dim - active, IsotropicRest { count: (dim - active) as f64, variance })
         } else {
             self.split(0, IsotropicRest::NONE)
@@ -249,14 +252,15 @@ mod tests {
     }
 
     #[test]
-    fn with_few_rows_a_quarter_as_many_directions_are_active() {
-        let spectrum = diagonal(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    fn with_few_rows_a_quarter_as_many_directions_are_active_or_all() {
+        let variances: Vec<f64> = (1..=400).map(f64::from).collect();
+        let spectrum = diagonal(&variances);
         let split = spectrum.split_few_rows(9);
-        assert_eq!(split.variances.as_slice(), [5.0, 6.0]);
-        assert_eq!((split.isotropic.count, split.isotropic.variance), (4.0, 2.5));
-        assert_eq!(spectrum.split_few_rows(2).variances.as_slice(), [6.0]);
-        assert!(!spectrum.split_few_rows(400).is_flat());
-        assert!(!diagonal(&[0.0, 0.0, 1.0]).split_few_rows(4).is_flat());
+        assert_eq!(split.variances.as_slice(), [399.0, 400.0]);
+        assert_eq!((split.isotropic.count, split.isotropic.variance), (398.0, 199.5));
+        assert_eq!(spectrum.split_few_rows(2).variances.as_slice(), [400.0]);
+        assert!(!spectrum.split_few_rows(1600).is_flat());
+        assert!(!diagonal(&variances[..300]).split_few_rows(9).is_flat());
     }
 
     /// max(λ, σ₀²) along the active axes, σ₀² along the others.

@@ -44,14 +44,13 @@ impl Background {
         let mut weighted = centred.clone();
         weigh(&mut weighted, weights.as_slice());
         let mut covariance = transposed_product(&weighted, &centred);
-        // Where rows hardly span all directions, as if d + 2 more were alike in all: a background that is narrow across
-        // would take all rows.
-        let more = dim as f64 + 2.0;
-        let prior = if total < ROWS_THAT_SPAN * more { more / (total + more) } else { SMALLEST_SHARE };
         let mean_variance = (covariance.trace() / dim as f64).max(f64::MIN_POSITIVE);
-        covariance *= 1.0 - prior;
+        if total < ROWS_THAT_SPAN * (dim as f64 + 2.0) {
+            // A background that is narrow across rows that hardly span all directions would take them all.
+            covariance = DMatrix::from_diagonal_element(dim, dim, mean_variance);
+        }
         for axis in 0..dim {
-            covariance[(axis, axis)] += prior * mean_variance;
+            covariance[(axis, axis)] += SMALLEST_SHARE * mean_variance;
         }
         let farthest = match covariance.clone().cholesky() {
             Some(factor) => {

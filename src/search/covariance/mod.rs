@@ -60,6 +60,14 @@ pub(crate) fn shrink_covariances(
         shrink_to_common(&mut covariances, weights, information);
     }
     let floor = rest.floor().max(least_variance);
+    if information.sum() < ROWS_THAT_SPAN * (dim as f64 + 2.0) {
+        let least = shrink_to_sphere(&mut covariances, weights, information.sum());
+        return if least >= floor {
+            covariances
+        } else {
+            Spectra::new(covariances, floor).into_covariances(floor)
+        };
+    }
     let mut spectra = Spectra::new(covariances, floor);
     let bottom = spectra.pool_bottoms(weights, information, rest);
     if cells > 1 {
@@ -268,6 +276,28 @@ fn shrink_to_common(covariances: &mut [DMatrix<f64>], weights: &DVector<f64>, in
         let keep = n / (n + strength);
         *covariance = &*covariance * keep + &common * (1.0 - keep);
     }
+}
+
+/// Shrinks the covariances of all cells, of so many `rows` together, to one multiple of the identity, as far as suits what
+/// they have in common: by the oracle-approximating intensity of Chen, Wiesel, Eldar, Hero (2010). Returns the least
+/// variance that is left in any direction.
+fn shrink_to_sphere(covariances: &mut [DMatrix<f64>], weights: &DVector<f64>, rows: f64) -> f64 {
+    let dim = covariances[0].nrows();
+    let d = dim as f64;
+    let mut common = DMatrix::zeros(dim, dim);
+    for (covariance, weight) in covariances.iter().zip(weights.iter()) {
+        common += covariance * (weight / weights.sum());
+    }
+    let (trace, squares) = (common.trace(), common.norm_squared());
+    let spread = (rows + 1.0 - 2.0 / d) * (squares - trace * trace / d);
+    let intensity = ((1.0 - 2.0 / d) * squares + trace * trace) / spread.max(f64::MIN_POSITIVE);
+    let intensity = intensity.clamp(0.0, 1.0);
+    let least = intensity * trace / d;
+    let sphere = DMatrix::from_diagonal_element(dim, dim, least);
+    for covariance in covariances {
+        *covariance = &*covariance * (1.0 - intensity) + &sphere;
+    }
+    least
 }
 
 /// From the Cholesky factor; `None` where the matrix is not positive definite.
