@@ -15,7 +15,7 @@ use crate::polynomial::PiecewisePolynomialScore;
 use crate::process::{NoiseLevel, NoiseLevels};
 use crate::report::FitReport;
 use crate::sampler::Sampler;
-use crate::score::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel};
+use crate::score::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel, standard_normals};
 use crate::shapes::{check_columns, check_room, check_room_for_rows, check_room_for_values};
 
 /// A learned law: draws rows, evaluates its log-density and its score.
@@ -76,6 +76,7 @@ impl DiffusionModel {
         sampler: Arc<dyn Sampler>,
         report: FitReport,
     ) -> Result<Self> {
+        sampler.check(&score, score.levels())?;
         let subspace = score.subspace();
         let working = subspace.embed(cells.centres());
         let masses = match cells.centre_mixture() {
@@ -139,7 +140,7 @@ impl DiffusionModel {
     pub fn responsibilities(&self, points: &DMatrix<f64>) -> Result<DMatrix<f64>> {
         check_columns(self.dim(), points)?;
         let active = self.score.subspace().project(&self.units.to_working(points)?);
-        let bandwidth = self.levels().quietest().bandwidth(self.score.component_std());
+        let bandwidth = self.score.levels().quietest().bandwidth(self.score.component_std());
         self.cells.responsibilities(bandwidth, &active)
     }
 
@@ -162,9 +163,15 @@ impl DiffusionModel {
         &self.masses
     }
 
-    /// The fitted noise levels, in working units.
-    pub fn levels(&self) -> &NoiseLevels {
-        self.score.levels()
+    /// The fitted noise levels in the data's units, in which the model itself is a [`ScoreModel`]: those to hand to
+    /// a [`Sampler`] or to [`log_density`](crate::log_density) beside it. [`score_model`](Self::score_model) has
+    /// [levels](PiecewisePolynomialScore::levels) of its own, in working units.
+    ///
+    /// # Errors
+    /// [`Error::AnisotropicUnits`] where columns have scales of their own, and the data no unit for noise.
+    pub fn levels(&self) -> Result<NoiseLevels> {
+        let scale = self.units.one_scale()?;
+        self.score.levels().scaled(scale)
     }
 
     /// What the fit did and how well it went.
@@ -183,8 +190,13 @@ impl DiffusionModel {
     }
 
     /// The same model, drawing with another sampler.
-    pub fn with_sampler(self, sampler: impl Sampler) -> Self {
-        Self { sampler: Arc::new(sampler), ..self }
+    ///
+    /// # Errors
+    /// Those of [`Sampler::check`]: [`Error::NoExactDraws`] for [`ExactSampler`](crate::ExactSampler) where the model
+    /// has none, [`Error::InvalidSetting`] for steps that make no sense.
+    pub fn with_sampler(self, sampler: impl Sampler) -> Result<Self> {
+        sampler.check(&self.score, self.score.levels())?;
+        Ok(Self { sampler: Arc::new(sampler), ..self })
     }
 
     /// `level` of the data's units in working units, with the scale c of one working unit.
@@ -236,6 +248,23 @@ impl ScoreModel for DiffusionModel {
         })
     }
 
+    fn start_sample_into(
+        &self,
+        level: NoiseLevel,
+        rng: &mut dyn Rng,
+        mut rows: DMatrixViewMut<'_, f64>,
+    ) -> Result<()> {
+        check_room(self.dim(), &rows)?;
+        let mut working = DMatrix::zeros(rows.nrows(), self.score.dim());
+        self.score.start_sample_into(self.working_level(level)?, rng, working.as_view_mut())?;
+        rows.copy_from(&self.units.noised_to_data(level.signal(), &working));
+        if let Some(across) = self.units.across_hull() {
+            let noise = standard_normals(rows.nrows(), self.dim(), rng) * across * level.noise();
+            rows += noise;
+        }
+        Ok(())
+    }
+
     fn exact_sample_into(&self, rng: &mut dyn Rng, mut rows: DMatrixViewMut<'_, f64>) -> Result<()> {
         check_room(self.dim(), &rows)?;
         let mut working = DMatrix::zeros(rows.nrows(), self.score.dim());
@@ -275,13 +304,28 @@ impl DifferentiableScore for DiffusionModel {
         }
         Ok(())
     }
+
+    fn start_log_density_into(
+        &self,
+        level: NoiseLevel,
+        points: DMatrixView<'_, f64>,
+        log_density: &mut [f64],
+    ) -> Result<()> {
+        check_room_for_values(self.dim(), &points, log_density)?;
+        let points = points.into_owned();
+        let working = self.units.noised_to_working(level.signal(), points.clone());
+        self.score.start_log_density_into(self.working_level(level)?, working.as_view(), log_density)?;
+        self.units.add_log_density_across(level, &points, log_density);
+        log_density.iter_mut().for_each(|value| *value -= self.units.log_volume());
+        Ok(())
+    }
 }
 
 impl Distribution<DVector<f64>> for DiffusionModel {
     /// One row, of length d.
     ///
     /// # Panics
-    /// When a user's own sampler fails; the shipped ones do not.
+    /// When a user's own sampler fails; those shipped are checked when they are put in.
     #[cfg_attr(not(test), expect(clippy::panic, reason = "the trait has no way to report an error"))]
     fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> DVector<f64> {
         match DiffusionModel::sample(self, 1, rng) {

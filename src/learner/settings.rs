@@ -110,7 +110,8 @@ impl DiffusionLearner {
         Self { regression, ..self }
     }
 
-    /// How the fitted model draws; [`Ddpm`] by default.
+    /// How the fitted model draws; [`Ddpm`] by default. A sampler that cannot serve the model is an error of the
+    /// fit, before its levels are learned where that can be known.
     pub fn with_sampler(self, part: impl Sampler) -> Self {
         Self { sampler: Arc::new(part), ..self }
     }

@@ -7,7 +7,9 @@ use super::level_score::LevelScore;
 use crate::error::{Error, Result};
 use crate::mixture::MixtureLaw;
 use crate::process::{NoiseLevel, NoiseLevels};
-use crate::score::{DifferentiableScore, GaussianLaw, ScoreModel};
+use crate::score::{
+    DifferentiableScore, GaussianLaw, LogDensity, ScoreModel, draw_gaussian_into, gaussian_log_density_into,
+};
 use crate::shapes::{check_room_for_rows, check_room_for_values};
 
 /// Rows evaluated together, so that a block's features stay in the cache.
@@ -104,7 +106,7 @@ impl PiecewisePolynomialScore {
         Self { subspace, covariance, component_std, levels, base, scores }
     }
 
-    /// The fitted levels.
+    /// The fitted levels, in working units.
     pub fn levels(&self) -> &NoiseLevels {
         &self.levels
     }
@@ -141,6 +143,18 @@ impl PiecewisePolynomialScore {
         let log = |l: NoiseLevel| l.bandwidth(self.component_std).ln();
         let (high, low) = (log(self.levels[above]), log(self.levels[below]));
         Ok((above, below, ((high - log(level)) / (high - low)).clamp(0.0, 1.0)))
+    }
+
+    /// The Gaussian that stands for Y without a base: at the noisiest level, and at no other.
+    ///
+    /// # Errors
+    /// [`Error::LevelOutOfRange`] at another.
+    fn gaussian_start(&self, level: NoiseLevel) -> Result<GaussianLaw> {
+        let (found, noisiest) = (level.noise_to_signal(), self.levels.noisiest().noise_to_signal());
+        if (found - noisiest).abs() > RANGE_SLACK * noisiest {
+            return Err(Error::LevelOutOfRange { found, quietest: noisiest, noisiest });
+        }
+        self.start(level)
     }
 
     /// The polynomials that speak at `level`, with their shares.
@@ -269,6 +283,22 @@ impl ScoreModel for PiecewisePolynomialScore {
         Ok(GaussianLaw { mean: &self.subspace.mean * signal, covariance })
     }
 
+    /// Draws of the base, where there is one: at the noisiest level polynomials have nothing to add.
+    fn start_sample_into(
+        &self,
+        level: NoiseLevel,
+        rng: &mut dyn Rng,
+        rows: DMatrixViewMut<'_, f64>,
+    ) -> Result<()> {
+        match &self.base {
+            Some(base) => base.start_sample_into(level, rng, rows),
+            None => {
+                draw_gaussian_into(self.gaussian_start(level)?, rng, rows);
+                Ok(())
+            }
+        }
+    }
+
     /// Where no polynomials correct the base, which is a law in closed form then.
     fn exact_sample_into(&self, rng: &mut dyn Rng, rows: DMatrixViewMut<'_, f64>) -> Result<()> {
         match &self.base {
@@ -287,5 +317,17 @@ impl DifferentiableScore for PiecewisePolynomialScore {
         divergence: &mut [f64],
     ) -> Result<()> {
         self.evaluate(level, points, score, Some(divergence))
+    }
+
+    fn start_log_density_into(
+        &self,
+        level: NoiseLevel,
+        points: DMatrixView<'_, f64>,
+        log_density: &mut [f64],
+    ) -> Result<()> {
+        match &self.base {
+            Some(base) => base.log_density_into(level, points, log_density),
+            None => gaussian_log_density_into(&self.gaussian_start(level)?, points, log_density),
+        }
     }
 }

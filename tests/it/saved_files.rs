@@ -40,11 +40,12 @@ impl Answers {
     fn of(model: &DiffusionModel, points: Vec<f64>) -> Self {
         let rows = DMatrix::from_row_slice(points.len() / model.dim(), model.dim(), &points);
         let working = model.units().to_working(&rows).unwrap();
+        let inner = model.score_model();
         let numbers = |matrix: DMatrix<f64>| matrix.as_slice().to_vec();
         Self {
             log_density: model.log_density(&rows).unwrap().as_slice().to_vec(),
             score: numbers(model.score(NoiseLevel::CLEAN, &rows).unwrap()),
-            noised_score: numbers(model.score_model().score(model.levels().noisiest(), &working).unwrap()),
+            noised_score: numbers(inner.score(inner.levels().noisiest(), &working).unwrap()),
             responsibilities: numbers(model.responsibilities(&rows).unwrap()),
             drawn: numbers(model.sample(3, &mut StdRng::seed_from_u64(1)).unwrap()),
             n_rows: model.report().n_rows,
