@@ -142,7 +142,7 @@ impl Fit {
         self.report.n_rows = n_rows;
         let state = std::mem::replace(&mut self.state, State::Start);
         #[cfg(feature = "serde")]
-        if !matches!(&state, State::Levels(fits) if fits.are_level_by_level()) {
+        if !matches!(&state, State::Levels(_)) {
             self.absorbed.push(Arc::new(total.clone()));
         }
         match (state, total, &pass.task) {
@@ -217,7 +217,7 @@ impl Fit {
         Arc::new(geometry)
     }
 
-    /// Another pass of refinement, or the base and the levels at which it is to be corrected.
+    /// Another pass of refinement, or the base, which is the law.
     fn refine(&mut self, next: Next, geometry: Arc<Geometry>) -> Result<()> {
         let found = match next {
             Next::Pass(refinement) => {
@@ -239,7 +239,10 @@ impl Fit {
         self.report.radial_shape = base.radial_shape();
         let setup = self.setup(geometry)?;
         self.check_sampler(&setup, Some(base.mixture.clone()))?;
-        self.descend(LevelFits::in_cells_of(base, setup), Vec::new())
+        let learned = Learned::of_base(base, setup, &mut self.report.levels);
+        self.next = None;
+        self.state = State::Done(Box::new(learned));
+        Ok(())
     }
 
     /// Down the levels, until rows are needed again or all levels are done.
@@ -339,6 +342,8 @@ impl Fit {
         };
         let Learned { geometry, levels, base, scores, cells } = *learned;
         let geometry = Arc::unwrap_or_clone(geometry);
+        let scores =
+            if base.is_some() { vec![None; levels.len()] } else { scores.into_iter().map(Some).collect() };
         let score = PiecewisePolynomialScore::new(
             geometry.active.subspace(),
             geometry.covariance,

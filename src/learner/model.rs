@@ -99,10 +99,10 @@ impl DiffusionModel {
     /// Natural logarithm of the density at the rows of `points` (n × d), in the data's units: length n.
     ///
     /// It is the density of what [`sample`](Self::sample) draws: of X where the quietest level is clean,
-    /// else of Y/a there. That of the mixture of cells, in closed form, where no polynomials correct it.
-    /// Otherwise by the probability flow with exact divergence, and the mixture as control variate where
-    /// there is one. With hard cells the field has no divergence at the faces: the result is an
-    /// approximation.
+    /// else of Y/a there. A mixture found in one go has it in closed form, and its gradient is the clean
+    /// [score](ScoreModel::score). Learned level by level it is that of the probability flow with exact divergence; what
+    /// is regressed at each level by itself need not be a gradient, so that draws by a diffusion and the score then differ
+    /// from it slightly. With hard cells the field has no divergence at the faces: the result is an approximation.
     ///
     /// Where the learned rows lie on an affine hull of q < d dimensions ([`Units::hull_axes`]), so do the
     /// rows drawn: it is the density on that hull, with respect to its q-dimensional volume, and −∞ off it.
@@ -120,6 +120,7 @@ impl DiffusionModel {
             Some(base) if !self.score.is_corrected() => base
                 .log_density(quietest, &(&working * quietest.signal()))?
                 .add_scalar(self.score.dim() as f64 * quietest.signal().ln()),
+            // A saved model of version 1.
             Some(base) => log_density_with_control(&self.score, base, levels, &working)?,
             // Cells under polynomials would be a poor control: the mixture of their centres need not resemble the law.
             None => log_density(&self.score, levels, &working)?,

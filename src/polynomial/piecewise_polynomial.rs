@@ -72,8 +72,8 @@ impl ActiveSubspace {
     }
 }
 
-/// The learned score: at each fitted level a piecewise polynomial centre denoiser in the active
-/// subspace, and N(mean, σ₀² I) in the other directions.
+/// The learned score: a mixture in closed form at every level, or at each fitted level a piecewise polynomial centre
+/// denoiser in the active subspace, and N(mean, σ₀² I) in the other directions.
 ///
 /// Between fitted levels the cells' own denoisers are those of the level asked for, and what the
 /// polynomials add to them, in coordinates of that level, is interpolated linearly in log τ: a sampler
@@ -87,9 +87,9 @@ pub struct PiecewisePolynomialScore {
     pub(crate) covariance: DMatrix<f64>,
     component_std: f64,
     levels: NoiseLevels,
-    /// The cells' own score at every level, in closed form; `None` where each level has its own cells.
+    /// The score of every level in closed form; `None` where each level has its own cells.
     base: Option<MixtureLaw>,
-    /// Centre denoisers of the levels, or what they add to that of the base, if anything.
+    /// Centre denoisers of the levels. None with a base, but in a saved model of version 1: what they add to it.
     pub(crate) scores: Vec<Option<LevelScore>>,
 }
 
@@ -115,12 +115,12 @@ impl PiecewisePolynomialScore {
         &self.subspace
     }
 
-    /// The mixture whose score the polynomials correct, in working coordinates, if there is one.
+    /// The mixture that is the law, in working coordinates, if there is one.
     pub(crate) fn base(&self) -> Option<&MixtureLaw> {
         self.base.as_ref()
     }
 
-    /// Whether polynomials correct the base at any level.
+    /// Whether there are polynomials: without a base, or beside the one of a saved model of version 1.
     pub(crate) fn is_corrected(&self) -> bool {
         self.base.is_none() || self.scores.iter().any(Option::is_some)
     }
@@ -283,7 +283,7 @@ impl ScoreModel for PiecewisePolynomialScore {
         Ok(GaussianLaw { mean: &self.subspace.mean * signal, covariance })
     }
 
-    /// Draws of the base, where there is one: at the noisiest level polynomials have nothing to add.
+    /// Draws of the base, where there is one.
     fn start_sample_into(
         &self,
         level: NoiseLevel,
@@ -299,7 +299,7 @@ impl ScoreModel for PiecewisePolynomialScore {
         }
     }
 
-    /// Where no polynomials correct the base, which is a law in closed form then.
+    /// Of the base, which is a law in closed form.
     fn exact_sample_into(&self, rng: &mut dyn Rng, rows: DMatrixViewMut<'_, f64>) -> Result<()> {
         match &self.base {
             Some(base) if !self.is_corrected() => base.exact_sample_into(rng, rows),

@@ -13,7 +13,7 @@ use crate::shapes::check_room;
 ///
 /// Such models are those that implement [`ScoreModel::exact_sample_into`]: a
 /// [`GaussianMixture`](crate::GaussianMixture), the laws of [`reference`](crate::reference), and what the
-/// default learner fits, unless polynomials correct its cells at some level. All others refuse
+/// default learner fits. All others, such as fits level by level, refuse
 /// it, with the error [`NoExactDraws`](crate::Error::NoExactDraws).
 ///
 /// Of the levels only the quietest matters: its noise is added where it has any, so that draws follow the

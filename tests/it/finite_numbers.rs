@@ -105,7 +105,7 @@ proptest! {
 }
 
 proptest! {
-    // A probability flow where polynomials correct the score.
+    // A probability flow level by level.
     #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 8, ..ProptestConfig::default() })]
 
     #[test]

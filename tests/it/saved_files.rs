@@ -89,12 +89,13 @@ fn models_of_every_version_load() {
 #[test]
 #[ignore = "writes the files of the present version"]
 fn write_the_files_of_the_present_version() {
-    // Two active columns with polynomials on a base whose cells are not Gaussian, and one that is constant.
+    // Two active columns of a base whose cells are not Gaussian, and one that is constant. (The model of version 1 has
+    // polynomials on its base too.)
     let rows = DMatrix::from_fn(300, 3, |i, j| {
         [(0.7548776662 * i as f64).fract(), (0.5698402910 * i as f64).fract(), 2.5][j]
     });
     let learner = DiffusionLearner::new()
-        .with_schedule(NoiseLevels::variance_exploding([4.0, 1.5, 0.0]).unwrap())
+        .with_schedule(NoiseLevels::variance_exploding([0.4, 0.15, 0.0]).unwrap())
         .with_regression(PolynomialRegression::default().with_max_degree(1))
         .with_component_std(0.5);
     let model = learner.fit(&rows, &mut StdRng::seed_from_u64(3)).unwrap();

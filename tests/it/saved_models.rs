@@ -5,7 +5,7 @@ use gmix_diffusion::nalgebra::{DMatrix, DMatrixViewMut};
 use gmix_diffusion::rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 use gmix_diffusion::rand_distr::{Distribution, StandardNormal};
 use gmix_diffusion::{
-    Ddpm, DiffusionLearner, DiffusionModel, ExactSampler, FitWarning, NoiseLevel, NoiseLevels,
+    Ddpm, DiffusionLearner, DiffusionModel, ExactSampler, FitWarning, Geometric, NoiseLevel, NoiseLevels,
     PolynomialRegression, PredictorCorrector, ProbabilityFlow, Result, Sampler, ScoreModel, SingleCell,
     VoronoiPartitioner,
 };
@@ -40,20 +40,20 @@ fn fit(learner: DiffusionLearner, rows: &DMatrix<f64>) -> DiffusionModel {
 /// Few levels and few coefficients.
 fn small_model() -> DiffusionModel {
     let learner = DiffusionLearner::new()
-        .with_schedule(NoiseLevels::variance_exploding([12.0, 3.0, 1.0, 0.2]).unwrap())
+        .with_schedule(NoiseLevels::variance_exploding([120.0, 30.0, 10.0, 2.0]).unwrap())
         .with_partitioner(VoronoiPartitioner::soft())
         .with_regression(PolynomialRegression::default().with_max_degree(1))
         .with_component_std(1.0);
     fit(learner, &line(90))
 }
 
-/// As [`small_model`], with all that a base mixture can have: polynomials on top, cells that are not
-/// Gaussian, and a direction that is not active.
+/// As [`small_model`], with all that a base mixture can have: cells that are not Gaussian, and a direction that is
+/// not active.
 fn small_base_model() -> DiffusionModel {
     let mut rng = StdRng::seed_from_u64(4);
     let rows = DMatrix::from_fn(300, 2, |_, _| rng.random::<f64>());
     let learner = DiffusionLearner::new()
-        .with_schedule(NoiseLevels::variance_exploding([4.0, 1.5, 0.0]).unwrap())
+        .with_schedule(NoiseLevels::variance_exploding([0.4, 0.15, 0.0]).unwrap())
         .with_regression(PolynomialRegression::default().with_max_degree(1))
         .with_component_std(0.5);
     fit(learner, &rows)
@@ -64,7 +64,7 @@ fn small_hull_model() -> DiffusionModel {
     let line = line(90);
     let rows = DMatrix::from_fn(90, 3, |i, j| [line[i], 2.0 * line[i] - 1.0, 0.1][j]);
     let learner = DiffusionLearner::new()
-        .with_schedule(NoiseLevels::variance_exploding([12.0, 1.0, 0.0]).unwrap())
+        .with_schedule(Geometric::new().with_ratio(0.1))
         .with_regression(PolynomialRegression::default().with_max_degree(1));
     fit(learner, &rows)
 }
@@ -152,7 +152,7 @@ fn a_base_mixture_comes_back_with_all_it_can_have() {
     let saved = serde_json::to_value(small_base_model()).unwrap();
     assert_ne!(saved["base"]["shape"], json!(0.0));
     assert!(saved["base"]["embedding"]["rest_means"].is_object());
-    assert!(saved["scores"].as_array().unwrap().iter().any(Value::is_object));
+    assert!(saved["scores"].as_array().unwrap().iter().all(Value::is_null));
     assert_round_trip(&small_base_model());
 }
 
@@ -184,8 +184,10 @@ fn every_sampler_comes_back_with_its_settings() {
         Box::new(PredictorCorrector::new().with_given_levels()),
         Box::new(ExactSampler),
     ];
+    let exact = fit(DiffusionLearner::fast(), &line(90));
     for sampler in samplers {
         let expected = format!("{sampler:?}");
+        let model = if expected == "ExactSampler" { &exact } else { &model };
         let model = model.clone().with_sampler(sampler).unwrap();
         assert_round_trip(&model);
         let loaded: DiffusionModel = serde_json::from_value(serde_json::to_value(&model).unwrap()).unwrap();
