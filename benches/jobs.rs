@@ -132,7 +132,7 @@ fn draw(criterion: &mut Criterion) {
             ("exact", Box::new(ExactSampler)),
         ];
         for (sampler, part) in samplers {
-            let model = model.clone().with_sampler(part);
+            let Ok(model) = model.clone().with_sampler(part) else { continue };
             let mut rng = rng();
             group.bench_function(BenchmarkId::new(sampler, name), |bencher| {
                 bencher.iter(|| model.sample(ROWS, &mut rng));

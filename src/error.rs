@@ -148,6 +148,11 @@ pub enum Error {
         /// The largest scale of a column.
         largest: f64,
     },
+    /// A schedule sets noises in the data's units, and the columns have scales of their own.
+    #[error(
+        "the schedule sets noises in the units of the data, whose columns have scales of their own: leave the ends of the schedule to the data, or bring the columns to one unit"
+    )]
+    NoUnitOfNoise,
     /// An observer stopped the fit.
     #[error("stopped by the observer after {done} of {levels} noise levels")]
     Stopped {

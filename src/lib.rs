@@ -58,8 +58,8 @@
 //!
 //! # Parts
 //! A learner is a composition of four parts. A schedule lists noise levels; cells are those of a mixture,
-//! estimated in one go for all levels, or proposed by a partitioner at each level, noisiest first, out of what
-//! the level before has learned; a regression learns the score in them; a sampler runs the levels backwards.
+//! estimated in one go for all levels, which is the law then, or proposed by a partitioner at each level, noisiest first,
+//! out of what the level before has learned; a regression learns the score in these; a sampler runs the levels backwards.
 //!
 //! ```text
 //! rows → noise levels → cells → regression → score → sampler → new rows
@@ -72,7 +72,7 @@
 //! | noise levels | [`NoiseSchedule`] | [`Geometric`], [`VarianceExploding`], [`Karras`], [`LinearBeta`], [`CosineBeta`], [`OrnsteinUhlenbeck`], a list of [`NoiseLevels`] |
 //! | cells in one go | [`MixtureEstimator`] | [`GaussianPartitioner`] |
 //! | cells level by level | [`Partitioner`], [`Partition`] | [`VoronoiPartitioner`], [`SingleCell`] |
-//! | regression | | [`PolynomialRegression`] |
+//! | regression, level by level | | [`PolynomialRegression`] |
 //! | sampler | [`Sampler`] | [`Ddpm`], [`ProbabilityFlow`], [`PredictorCorrector`], [`ExactSampler`] |
 //! | score | [`ScoreModel`] | [`PiecewisePolynomialScore`], [`GaussianMixture`], the laws of [`reference`] |
 //!
@@ -80,7 +80,7 @@
 //!
 //! | algorithm | composition |
 //! |---|---|
-//! | default: cells with covariances, polynomials on what they leave over | [`DiffusionLearner::new`]: [`Geometric`], [`GaussianPartitioner`], [`PolynomialRegression`], [`Ddpm`] |
+//! | default: cells with covariances, one mixture for all levels | [`DiffusionLearner::new`]: [`Geometric`], [`GaussianPartitioner`], [`Ddpm`] |
 //! | polynomials in soft Voronoi cells, found level by level | the default `.with_partitioner(`[`VoronoiPartitioner::soft`]`())` |
 //! | the paper's | [`DiffusionLearner::paper`]: [`VoronoiPartitioner::hard`], [`RegressionTarget::Denoising`], [`Ddpm::textbook`] |
 //! | one polynomial a level | `.with_partitioner(`[`SingleCell`]`)` |
@@ -98,7 +98,7 @@
 //! |---|---|---|---|---|
 //! | [`GaussianMixture`] | closed form | closed form | closed form | exact |
 //! | [`Sphere`], [`Segment`], [`Ball`], [`Curve`], [`MixtureOfLaws`] of [`reference`] | closed form or quadrature | likewise | likewise | exact |
-//! | [`PiecewisePolynomialScore`] | learned, within the fitted levels | closed form; none at the faces of hard cells | [`log_density`] | any [`Sampler`]; exact where no polynomials correct the cells |
+//! | [`PiecewisePolynomialScore`] | learned, within the fitted levels | closed form; none at the faces of hard cells | [`log_density`] | any [`Sampler`]; exact where a mixture is the law |
 //! | [`DiffusionModel`] | in the units of the data: clean rows always, noised ones where all columns share a scale | where all columns share a scale | [`DiffusionModel::log_density`], of X | its [`Sampler`] |
 //! | [`NumericalDivergence`] of a model M | M's | central differences | [`log_density`] | any [`Sampler`] |
 //! | a [`ScoreModel`] of your own | yours; the denoiser follows | wrap it in [`NumericalDivergence`] | [`log_density`], once wrapped | any [`Sampler`] |

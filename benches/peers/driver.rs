@@ -120,12 +120,13 @@ fn fit(learner: &DiffusionLearner, seed: u64, dim: usize, directory: &Path) -> O
 
     let (density_seconds, log_density) = seconds_a_call(|| model.log_density(&test))?;
     let (draw_seconds, _) = seconds_a_call(|| model.sample(test.nrows(), &mut rng))?;
-    let flow = model.clone().with_sampler(ProbabilityFlow::new().with_steps(FLOW_EVALUATIONS));
+    let flow = model.clone().with_sampler(ProbabilityFlow::new().with_steps(FLOW_EVALUATIONS))?;
     let (flow_seconds, _) = seconds_a_call(|| flow.sample(test.nrows(), &mut rng))?;
-    let exact = model.clone().with_sampler(ExactSampler);
-    // An error where the density has no closed form.
-    let exact_seconds =
-        seconds_a_call(|| exact.sample(test.nrows(), &mut rng)).ok().map(|(seconds, _)| seconds);
+    // Refused where there are no exact draws.
+    let exact_seconds = match model.clone().with_sampler(ExactSampler) {
+        Ok(exact) => Some(seconds_a_call(|| exact.sample(test.nrows(), &mut rng))?.0),
+        Err(_) => None,
+    };
 
     write_values(&directory.join("model.f64"), log_density.iter())?;
     let warnings: Vec<String> = model.report().warnings.iter().map(ToString::to_string).collect();

@@ -1,7 +1,7 @@
-use gmix_diffusion::nalgebra::{DMatrix, DMatrixViewMut, DVector};
+use gmix_diffusion::nalgebra::DMatrixViewMut;
 use gmix_diffusion::rand::Rng;
 use gmix_diffusion::rand_distr::{Distribution, StandardNormal};
-use gmix_diffusion::{GaussianMixture, NoiseLevels, Result, Sampler, ScoreModel};
+use gmix_diffusion::{NoiseLevels, Result, Sampler, ScoreModel};
 
 /// DDIM with a share η of fresh noise in each step, between the probability flow at η = 0 and DDPM at
 /// η = 1 (Song, Meng, Ermon 2021, arXiv 2010.02502, equation 12), for the rows u = y/a:
@@ -23,12 +23,8 @@ impl Sampler for Ddim {
         rng: &mut dyn Rng,
         mut rows: DMatrixViewMut<'_, f64>,
     ) -> Result<()> {
-        let start = model.start(levels.noisiest())?;
-        let mean = DMatrix::from_row_slice(1, start.mean.len(), start.mean.as_slice());
-        let law = GaussianMixture::new(DVector::from_element(1, 1.0), mean, vec![start.covariance])?;
-        for mut row in rows.row_iter_mut() {
-            row.copy_from(&(law.sample(rng) / levels.noisiest().signal()).transpose());
-        }
+        model.start_sample_into(levels.noisiest(), rng, rows.as_view_mut())?;
+        rows /= levels.noisiest().signal();
         for step in levels.windows(2) {
             let (tau, next) =
                 (step[0].bandwidth(model.component_std()), step[1].bandwidth(model.component_std()));

@@ -5,9 +5,7 @@ use std::time::Instant;
 use gmix_diffusion::metrics::{Estimate, score_error, total_variation};
 use gmix_diffusion::rand::{SeedableRng, rngs::StdRng};
 use gmix_diffusion::reference::Law;
-use gmix_diffusion::{
-    DiffusionLearner, DiffusionModel, LogDensity, NoiseLevel, NoiseLevels, Result, VoronoiPartitioner,
-};
+use gmix_diffusion::{DiffusionLearner, LogDensity, NoiseLevel, NoiseLevels, Result, VoronoiPartitioner};
 
 /// Rows that a fit sees.
 pub(crate) const ROWS: usize = 10_000;
@@ -55,7 +53,7 @@ pub(crate) fn measure(law: &dyn Law, learner: DiffusionLearner, seed: u64) -> Re
     let model = learner.with_component_std(law.component_std()).fit(&rows, &mut rng)?;
     let fit_seconds = start.elapsed().as_secs_f64();
 
-    let levels = levels_in_data_units(&model)?;
+    let levels = model.levels()?;
     let error = score_error(&model, law, &levels, &fresh, &mut rng)?;
     let contributions = contributions(&levels, law.component_std(), &error.by_level);
     let by_level = levels.iter().zip(&model.report().levels).zip(contributions);
@@ -78,14 +76,6 @@ pub(crate) fn measure(law: &dyn Law, learner: DiffusionLearner, seed: u64) -> Re
         cells: model.centres().nrows(),
         fit_seconds,
     })
-}
-
-/// With a component std that is given, all columns share one scale.
-fn levels_in_data_units(model: &DiffusionModel) -> Result<NoiseLevels> {
-    let scale = model.units().uniform_scale().unwrap_or(1.0);
-    let levels: Result<Vec<NoiseLevel>> =
-        model.levels().iter().map(|level| NoiseLevel::new(level.signal(), level.noise() * scale)).collect();
-    NoiseLevels::new(levels?)
 }
 
 /// The terms of the trapezoid rule for ½ ∫ E‖ŝ − s‖² dτ² = ∫ τ² E‖ŝ − s‖² d log τ.

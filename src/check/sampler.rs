@@ -24,6 +24,10 @@ const MEAN_BIAS: f64 = 0.05;
 /// What discretisation may change a covariance by, relative to the largest variance.
 const COVARIANCE_BIAS: f64 = 0.1;
 
+/// Share of the cluster that is far away, and how far, in its standard deviations.
+const FAR_SHARE: f64 = 0.01;
+const FAR_DISTANCE: f64 = 100.0;
+
 /// Checks a sampler with the exact score of a mixture of two components in the plane, whose extent
 /// is a tenth of the noise-to-signal ratio of the noisiest of `levels`.
 ///
@@ -31,7 +35,11 @@ const COVARIANCE_BIAS: f64 = 0.1;
 /// 2. Means are within 5 standard errors of the law's, plus 0.05 standard deviations.
 /// 3. Covariances are within 5 standard errors of the law's, plus 0.1 of its largest variance for
 ///    discretisation, plus s²/a² of the quietest level: rows may carry its noise or not.
-/// 4. Rows are independent: the correlation of rows 1 and 1,024 apart (in different chunks of
+/// 4. A cluster of 1 % of another law, 100 of its standard deviations away, has its share of the rows within 5
+///    standard errors. Its extent is the noise-to-signal ratio of the noisiest level, where such a law is not
+///    Gaussian: a sampler that starts from a Gaussian there loses the cluster, and one that starts at
+///    [`ScoreModel::start_sample_into`] keeps it.
+/// 5. Rows are independent: the correlation of rows 1 and 1,024 apart (in different chunks of
 ///    [`Sampler::sample`]) is within 5 standard errors of 0, and no row repeats.
 ///
 /// An ancestral sampler fails the third where the levels are too few for it. A check with 4,500 rows
@@ -74,7 +82,19 @@ pub fn check_sampler(sampler: &dyn Sampler, levels: &NoiseLevels, rng: &mut dyn 
     let changed = (draw(other)? - &rows).amax();
     require_at_least("another seed gives other rows", 0, f64::MIN_POSITIVE, changed)?;
     moments_are_the_law_s(&rows, &law, levels)?;
-    rows_are_independent(&rows)
+    rows_are_independent(&rows)?;
+    a_far_cluster_keeps_its_share(sampler, levels, other)
+}
+
+fn a_far_cluster_keeps_its_share(sampler: &dyn Sampler, levels: &NoiseLevels, seed: u64) -> Result<()> {
+    let distance = levels.noisiest().noise_to_signal() / (FAR_SHARE * (1.0 - FAR_SHARE)).sqrt();
+    let means = DMatrix::from_row_slice(2, 2, &[0.0, 0.0, distance, 0.0]);
+    let weights = DVector::from_vec(vec![1.0 - FAR_SHARE, FAR_SHARE]);
+    let law = GaussianMixture::spherical(weights, means, distance / FAR_DISTANCE)?;
+    let rows = sampler.sample(&law, levels, ROWS, &mut Xoshiro256PlusPlus::seed_from_u64(seed))?;
+    let found = rows.column(0).iter().filter(|&&x| x > 0.5 * distance).count() as f64 / ROWS as f64;
+    let tolerance = STANDARD_ERRORS * (FAR_SHARE * (1.0 - FAR_SHARE) / ROWS as f64).sqrt();
+    require_close("a small cluster far away keeps its share", 0, FAR_SHARE, found, tolerance)
 }
 
 fn moments_are_the_law_s(rows: &DMatrix<f64>, law: &GaussianMixture, levels: &NoiseLevels) -> Result<()> {

@@ -201,6 +201,7 @@ enum Spoiled {
     Shifted,
     Repeated,
     Deterministic,
+    Gaussian,
 }
 
 impl Sampler for Spoiled {
@@ -213,6 +214,29 @@ impl Sampler for Spoiled {
     ) -> Result<()> {
         let mut same = Xoshiro256PlusPlus::seed_from_u64(0);
         let rng = if *self == Self::Deterministic { &mut same } else { rng };
+        // The score alone, and so the Gaussian start of a score alone.
+        struct Alone<'a>(&'a dyn ScoreModel);
+        impl ScoreModel for Alone<'_> {
+            fn dim(&self) -> usize {
+                self.0.dim()
+            }
+            fn score_into(
+                &self,
+                level: NoiseLevel,
+                points: DMatrixView<'_, f64>,
+                score: DMatrixViewMut<'_, f64>,
+            ) -> Result<()> {
+                self.0.score_into(level, points, score)
+            }
+            fn component_std(&self) -> f64 {
+                self.0.component_std()
+            }
+            fn start(&self, level: NoiseLevel) -> Result<GaussianLaw> {
+                self.0.start(level)
+            }
+        }
+        let alone = Alone(model);
+        let model = if *self == Self::Gaussian { &alone } else { model };
         Ddpm::new().sample_into(model, levels, rng, rows.as_view_mut())?;
         match self {
             Self::Shrunk => rows *= 0.85,
@@ -221,7 +245,7 @@ impl Sampler for Spoiled {
                 let first = rows.rows(0, rows.nrows() / 2).into_owned();
                 rows.rows_mut(rows.nrows() / 2, first.nrows()).copy_from(&first);
             }
-            Self::Deterministic => {}
+            Self::Deterministic | Self::Gaussian => {}
         }
         Ok(())
     }
@@ -234,6 +258,7 @@ fn mistakes_of_a_sampler_are_found() {
         (Spoiled::Shifted, "mean"),
         (Spoiled::Repeated, "no row repeats"),
         (Spoiled::Deterministic, "another seed"),
+        (Spoiled::Gaussian, "small cluster far away"),
     ] {
         let levels = NoiseLevels::variance_exploding([10.0, 0.0]).unwrap();
         let found = property(check_sampler(&spoiled, &levels, &mut Xoshiro256PlusPlus::seed_from_u64(3)));

@@ -183,6 +183,33 @@ impl Units {
         if level.noise() > 0.0 && across > 0.0 { -across / level.noise() / level.noise() } else { 0.0 }
     }
 
+    /// What [`add_score_across`](Self::add_score_across) adds to a score, for the log-density.
+    pub(crate) fn add_log_density_across(
+        &self,
+        level: NoiseLevel,
+        points: &DMatrix<f64>,
+        log_density: &mut [f64],
+    ) {
+        if level.noise() > 0.0
+            && let Some((mut beyond, working)) = self.beyond_hull(level.signal(), points)
+        {
+            for (mut column, scale) in beyond.column_iter_mut().zip(self.scale.iter()) {
+                column *= scale / level.noise();
+            }
+            let across = (points.ncols() - working.ncols()) as f64;
+            let log_peak = -across * (0.5 * std::f64::consts::TAU.ln() + level.noise().ln());
+            for (value, row) in log_density.iter_mut().zip(beyond.row_iter()) {
+                *value += log_peak - 0.5 * row.norm_squared();
+            }
+        }
+    }
+
+    /// The projection on the directions across the hull, in which rows do not vary (d × d); `None` without a hull.
+    pub(crate) fn across_hull(&self) -> Option<DMatrix<f64>> {
+        let axes = self.hull_axes.as_ref()?;
+        Some(DMatrix::identity(self.dim(), self.dim()) - axes * axes.transpose())
+    }
+
     /// log |∂x/∂w|, on the hull its q-dimensional volume: what a log-density loses on the way from
     /// working units to the data's.
     pub(crate) fn log_volume(&self) -> f64 {
@@ -227,8 +254,7 @@ impl Units {
         let mut in_data = DMatrix::from_fn(self.dim(), self.dim(), |i, j| {
             in_scaled[(i, j)] * self.scale[i] * self.scale[j]
         });
-        if let Some(axes) = &self.hull_axes {
-            let across = DMatrix::identity(self.dim(), self.dim()) - axes * axes.transpose();
+        if let Some(across) = self.across_hull() {
             in_data += across * (noise * noise);
         }
         in_data

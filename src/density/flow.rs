@@ -1,10 +1,10 @@
 //! The probability flow from the quietest level to the noisiest, with the change of the log-density.
 
-use nalgebra::{Cholesky, DMatrix};
+use nalgebra::DMatrix;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::process::{NoiseLevel, NoiseLevels, geometric_steps, quietest_with_bandwidth};
-use crate::score::{DifferentiableScore, GaussianLaw, centres_and_divergence_into};
+use crate::score::{DifferentiableScore, centres_and_divergence_into};
 
 /// The longest step in log τ. Measured with the exact scores of six mixtures in 1 to 10 dimensions:
 /// at .16 the log-density is within 1e-3 root mean square, at .25 within 1e-2.
@@ -42,24 +42,21 @@ impl Nodes {
     }
 }
 
-/// log-density of Y/a at the quietest node at the rows of `points` (n × d, in units of Y/a).
+/// Where the flow takes the rows of `points` (n × d, in units of Y/a at the quietest node): their places at the
+/// noisiest node, and what the log-density loses on the way, length n.
 ///
-/// Along du/dλ = u − Û, λ = log τ, the log-density falls by the divergence d − div Û of the velocity;
-/// at the noisiest level it is the start's. The classical Runge-Kutta method of order 4 takes the flow
-/// and the integral together.
-pub(super) fn log_density(
+/// Along du/dλ = u − Û, λ = log τ, the log-density falls by the divergence d − div Û of the velocity. The
+/// classical Runge-Kutta method of order 4 takes the flow and the integral together.
+pub(super) fn run(
     model: &dyn DifferentiableScore,
-    start: &StartDensity,
     nodes: &Nodes,
     points: DMatrix<f64>,
-) -> Result<Vec<f64>> {
+) -> Result<(DMatrix<f64>, Vec<f64>)> {
     let mut flow = Flow::new(model, nodes.component_std, points);
     for levels in nodes.levels.windows(3).step_by(2) {
         flow.step(levels[0], levels[1], levels[2], nodes.step)?;
     }
-    let mut result = flow.expansion;
-    start.add_log_density(&flow.state, nodes.noisiest(), &mut result);
-    Ok(result)
+    Ok((flow.state, flow.expansion))
 }
 
 struct Flow<'a> {
@@ -122,37 +119,5 @@ impl<'a> Flow<'a> {
         let dim = self.stage.ncols() as f64;
         self.divergence.iter_mut().for_each(|value| *value = dim - *value);
         Ok(())
-    }
-}
-
-/// The Gaussian density of Y/a at the noisiest level.
-pub(super) struct StartDensity {
-    law: GaussianLaw,
-    factor: Cholesky<f64, nalgebra::Dyn>,
-    /// −d/2 log 2π − ½ log det Cov(Y) + d log a.
-    log_peak: f64,
-}
-
-impl StartDensity {
-    pub(super) fn new(model: &dyn DifferentiableScore, level: NoiseLevel) -> Result<Self> {
-        let law = model.start(level)?;
-        let singular = Error::NotPositiveDefinite { what: "covariance of the start law, level", index: 0 };
-        let factor = Cholesky::new(law.covariance.clone()).ok_or(singular)?;
-        let dim = law.mean.len() as f64;
-        let half_log_determinant: f64 = factor.l_dirty().diagonal().iter().map(|value| value.ln()).sum();
-        let log_peak =
-            dim * level.signal().ln() - 0.5 * dim * std::f64::consts::TAU.ln() - half_log_determinant;
-        Ok(Self { law, factor, log_peak })
-    }
-
-    fn add_log_density(&self, points: &DMatrix<f64>, level: NoiseLevel, sums: &mut [f64]) {
-        let mut whitened = points.transpose() * level.signal();
-        for mut column in whitened.column_iter_mut() {
-            column -= &self.law.mean;
-        }
-        self.factor.l_dirty().solve_lower_triangular_mut(&mut whitened);
-        for (sum, column) in sums.iter_mut().zip(whitened.column_iter()) {
-            *sum += self.log_peak - 0.5 * column.norm_squared();
-        }
     }
 }

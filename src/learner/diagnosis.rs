@@ -84,7 +84,7 @@ pub(crate) fn of_levels(learned: &Learned, seed: u64) -> Result<Vec<FitWarning>>
     if learned.base.is_some() {
         return Ok(warnings);
     }
-    let scores: Vec<&LevelScore> = learned.scores.iter().flatten().collect();
+    let scores: Vec<&LevelScore> = learned.scores.iter().collect();
     let sample = &geometry.subsample().rows;
     let rows = sample.rows(0, MEASURED_ROWS.min(sample.nrows())).into_owned();
     for (level, pair) in scores.windows(2).enumerate() {

@@ -4,12 +4,13 @@ use super::diagnosis;
 use super::model::DiffusionModel;
 use super::settings::{CellSource, DiffusionLearner};
 use crate::cells::Partitioner;
-use crate::coordinates::{ActiveRows, Columns, Geometry, Principal, Scaled};
+use crate::coordinates::{ActiveRows, Columns, Geometry, Principal, Scaled, Units};
 use crate::error::{Error, Result};
 use crate::levels::{Base, Learned, LevelFits, OneCell, Setup, smallest_std};
+use crate::mixture::MixtureLaw;
 use crate::passes::{Kind, Pass, RegressionTask, Statistics, Sums, Task};
 use crate::polynomial::{NormalEquations, PiecewisePolynomialScore, SmoothingBasis};
-use crate::process::NoiseLevels;
+use crate::process::{DataScale, NoiseLevels};
 use crate::report::{FitReport, FitWarning, LevelReport};
 use crate::rows::Moments;
 use crate::search::{Next, Refinement};
@@ -141,7 +142,7 @@ impl Fit {
         self.report.n_rows = n_rows;
         let state = std::mem::replace(&mut self.state, State::Start);
         #[cfg(feature = "serde")]
-        if !matches!(&state, State::Levels(fits) if fits.are_level_by_level()) {
+        if !matches!(&state, State::Levels(_)) {
             self.absorbed.push(Arc::new(total.clone()));
         }
         match (state, total, &pass.task) {
@@ -202,6 +203,7 @@ impl Fit {
                 self.report.warnings.extend(diagnosis::of_coordinates(&scaled, &principal, &active)?);
                 let geometry = self.settle(principal, active, component_std);
                 let setup = self.setup(geometry)?;
+                self.check_sampler(&setup, None)?;
                 let smoothing = Arc::new(OneCell::smoothing(&setup));
                 let frame = Arc::new(setup.geometry.as_ref().into());
                 self.set_next(Task::Matrices(frame, Kind::Smoothing(smoothing.clone())));
@@ -217,7 +219,7 @@ impl Fit {
         Arc::new(geometry)
     }
 
-    /// Another pass of refinement, or the base and the levels at which it is to be corrected.
+    /// Another pass of refinement, or the base, which is the law.
     fn refine(&mut self, next: Next, geometry: Arc<Geometry>) -> Result<()> {
         let found = match next {
             Next::Pass(refinement) => {
@@ -238,7 +240,11 @@ impl Fit {
         self.report.cell_path = base.tried.clone();
         self.report.radial_shape = base.radial_shape();
         let setup = self.setup(geometry)?;
-        self.descend(LevelFits::in_cells_of(base, setup), Vec::new())
+        self.check_sampler(&setup, Some(base.mixture.clone()))?;
+        let learned = Learned::of_base(base, setup, &mut self.report.levels);
+        self.next = None;
+        self.state = State::Done(Box::new(learned));
+        Ok(())
     }
 
     /// Down the levels, until rows are needed again or all levels are done.
@@ -261,10 +267,24 @@ impl Fit {
         Ok(Setup { regression: self.learner.regression.clone(), seed: self.seed, geometry, levels })
     }
 
+    /// Can the sampler serve a model of this base, before anything is learned of it?
+    fn check_sampler(&self, setup: &Setup, base: Option<MixtureLaw>) -> Result<()> {
+        let Setup { geometry, levels, .. } = setup;
+        let score = PiecewisePolynomialScore::new(
+            geometry.active.subspace(),
+            geometry.covariance.clone(),
+            geometry.component_std,
+            levels.clone(),
+            base,
+            vec![None; levels.len()],
+        );
+        self.learner.sampler.check(&score, levels)
+    }
+
     /// The schedule's noise levels for the data's scale.
     fn choose_levels(&mut self, geometry: &Geometry) -> Result<NoiseLevels> {
         let scale = geometry.scale();
-        let levels = self.learner.schedule.levels(scale)?;
+        let levels = self.scheduled(scale, &geometry.units)?;
         let ratio = levels.noisiest().noise_to_signal() / scale.data_std;
         if ratio > DROWNED {
             return Err(Error::InvalidSetting {
@@ -285,7 +305,20 @@ impl Fit {
         Ok(levels)
     }
 
-    /// The noise levels, once the first pass, or those that refine a mixture, have chosen them.
+    /// The schedule's levels for data of this scale, in working units.
+    fn scheduled(&self, scale: DataScale, units: &Units) -> Result<NoiseLevels> {
+        let schedule = &self.learner.schedule;
+        if !schedule.in_data_units() {
+            return schedule.levels(scale);
+        }
+        let unit = units.one_scale().map_err(|_| Error::NoUnitOfNoise)?;
+        let DataScale { component_std, data_std } = scale;
+        let levels =
+            schedule.levels(DataScale { component_std: unit * component_std, data_std: unit * data_std })?;
+        levels.scaled(1.0 / unit)
+    }
+
+    /// The noise levels in working units, once the first pass, or those that refine a mixture, have chosen them.
     pub fn levels(&self) -> Option<&NoiseLevels> {
         match &self.state {
             State::Start | State::Refine(..) => None,
@@ -311,6 +344,8 @@ impl Fit {
         };
         let Learned { geometry, levels, base, scores, cells } = *learned;
         let geometry = Arc::unwrap_or_clone(geometry);
+        let scores =
+            if base.is_some() { vec![None; levels.len()] } else { scores.into_iter().map(Some).collect() };
         let score = PiecewisePolynomialScore::new(
             geometry.active.subspace(),
             geometry.covariance,

@@ -15,7 +15,7 @@ use crate::polynomial::PiecewisePolynomialScore;
 use crate::process::{NoiseLevel, NoiseLevels};
 use crate::report::FitReport;
 use crate::sampler::Sampler;
-use crate::score::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel};
+use crate::score::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel, standard_normals};
 use crate::shapes::{check_columns, check_room, check_room_for_rows, check_room_for_values};
 
 /// A learned law: draws rows, evaluates its log-density and its score.
@@ -76,6 +76,7 @@ impl DiffusionModel {
         sampler: Arc<dyn Sampler>,
         report: FitReport,
     ) -> Result<Self> {
+        sampler.check(&score, score.levels())?;
         let subspace = score.subspace();
         let working = subspace.embed(cells.centres());
         let masses = match cells.centre_mixture() {
@@ -98,10 +99,10 @@ impl DiffusionModel {
     /// Natural logarithm of the density at the rows of `points` (n × d), in the data's units: length n.
     ///
     /// It is the density of what [`sample`](Self::sample) draws: of X where the quietest level is clean,
-    /// else of Y/a there. That of the mixture of cells, in closed form, where no polynomials correct it.
-    /// Otherwise by the probability flow with exact divergence, and the mixture as control variate where
-    /// there is one. With hard cells the field has no divergence at the faces: the result is an
-    /// approximation.
+    /// else of Y/a there. A mixture found in one go has it in closed form, and its gradient is the clean
+    /// [score](ScoreModel::score). Learned level by level it is that of the probability flow with exact divergence; what
+    /// is regressed at each level by itself need not be a gradient, so that draws by a diffusion and the score then differ
+    /// from it slightly. With hard cells the field has no divergence at the faces: the result is an approximation.
     ///
     /// Where the learned rows lie on an affine hull of q < d dimensions ([`Units::hull_axes`]), so do the
     /// rows drawn: it is the density on that hull, with respect to its q-dimensional volume, and −∞ off it.
@@ -119,6 +120,7 @@ impl DiffusionModel {
             Some(base) if !self.score.is_corrected() => base
                 .log_density(quietest, &(&working * quietest.signal()))?
                 .add_scalar(self.score.dim() as f64 * quietest.signal().ln()),
+            // A saved model of version 1.
             Some(base) => log_density_with_control(&self.score, base, levels, &working)?,
             // Cells under polynomials would be a poor control: the mixture of their centres need not resemble the law.
             None => log_density(&self.score, levels, &working)?,
@@ -139,7 +141,7 @@ impl DiffusionModel {
     pub fn responsibilities(&self, points: &DMatrix<f64>) -> Result<DMatrix<f64>> {
         check_columns(self.dim(), points)?;
         let active = self.score.subspace().project(&self.units.to_working(points)?);
-        let bandwidth = self.levels().quietest().bandwidth(self.score.component_std());
+        let bandwidth = self.score.levels().quietest().bandwidth(self.score.component_std());
         self.cells.responsibilities(bandwidth, &active)
     }
 
@@ -162,9 +164,15 @@ impl DiffusionModel {
         &self.masses
     }
 
-    /// The fitted noise levels, in working units.
-    pub fn levels(&self) -> &NoiseLevels {
-        self.score.levels()
+    /// The fitted noise levels in the data's units, in which the model itself is a [`ScoreModel`]: those to hand to
+    /// a [`Sampler`] or to [`log_density`](crate::log_density) beside it. [`score_model`](Self::score_model) has
+    /// [levels](PiecewisePolynomialScore::levels) of its own, in working units.
+    ///
+    /// # Errors
+    /// [`Error::AnisotropicUnits`] where columns have scales of their own, and the data no unit for noise.
+    pub fn levels(&self) -> Result<NoiseLevels> {
+        let scale = self.units.one_scale()?;
+        self.score.levels().scaled(scale)
     }
 
     /// What the fit did and how well it went.
@@ -183,8 +191,13 @@ impl DiffusionModel {
     }
 
     /// The same model, drawing with another sampler.
-    pub fn with_sampler(self, sampler: impl Sampler) -> Self {
-        Self { sampler: Arc::new(sampler), ..self }
+    ///
+    /// # Errors
+    /// Those of [`Sampler::check`]: [`Error::NoExactDraws`] for [`ExactSampler`](crate::ExactSampler) where the model
+    /// has none, [`Error::InvalidSetting`] for steps that make no sense.
+    pub fn with_sampler(self, sampler: impl Sampler) -> Result<Self> {
+        sampler.check(&self.score, self.score.levels())?;
+        Ok(Self { sampler: Arc::new(sampler), ..self })
     }
 
     /// `level` of the data's units in working units, with the scale c of one working unit.
@@ -236,6 +249,23 @@ impl ScoreModel for DiffusionModel {
         })
     }
 
+    fn start_sample_into(
+        &self,
+        level: NoiseLevel,
+        rng: &mut dyn Rng,
+        mut rows: DMatrixViewMut<'_, f64>,
+    ) -> Result<()> {
+        check_room(self.dim(), &rows)?;
+        let mut working = DMatrix::zeros(rows.nrows(), self.score.dim());
+        self.score.start_sample_into(self.working_level(level)?, rng, working.as_view_mut())?;
+        rows.copy_from(&self.units.noised_to_data(level.signal(), &working));
+        if let Some(across) = self.units.across_hull() {
+            let noise = standard_normals(rows.nrows(), self.dim(), rng) * across * level.noise();
+            rows += noise;
+        }
+        Ok(())
+    }
+
     fn exact_sample_into(&self, rng: &mut dyn Rng, mut rows: DMatrixViewMut<'_, f64>) -> Result<()> {
         check_room(self.dim(), &rows)?;
         let mut working = DMatrix::zeros(rows.nrows(), self.score.dim());
@@ -275,13 +305,28 @@ impl DifferentiableScore for DiffusionModel {
         }
         Ok(())
     }
+
+    fn start_log_density_into(
+        &self,
+        level: NoiseLevel,
+        points: DMatrixView<'_, f64>,
+        log_density: &mut [f64],
+    ) -> Result<()> {
+        check_room_for_values(self.dim(), &points, log_density)?;
+        let points = points.into_owned();
+        let working = self.units.noised_to_working(level.signal(), points.clone());
+        self.score.start_log_density_into(self.working_level(level)?, working.as_view(), log_density)?;
+        self.units.add_log_density_across(level, &points, log_density);
+        log_density.iter_mut().for_each(|value| *value -= self.units.log_volume());
+        Ok(())
+    }
 }
 
 impl Distribution<DVector<f64>> for DiffusionModel {
     /// One row, of length d.
     ///
     /// # Panics
-    /// When a user's own sampler fails; the shipped ones do not.
+    /// When a user's own sampler fails; those shipped are checked when they are put in.
     #[cfg_attr(not(test), expect(clippy::panic, reason = "the trait has no way to report an error"))]
     fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> DVector<f64> {
         match DiffusionModel::sample(self, 1, rng) {

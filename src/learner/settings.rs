@@ -52,12 +52,10 @@ impl Default for DiffusionLearner {
 }
 
 impl DiffusionLearner {
-    /// The default composition: [`Geometric`] schedule, [`GaussianPartitioner`],
-    /// [`PolynomialRegression`] of the clean row, [`Ddpm`]; component std found.
+    /// The default composition: [`Geometric`] schedule, [`GaussianPartitioner`], [`Ddpm`]; component std found.
     ///
-    /// The mixture, averaged over five folds and with a radial shape that its cells share, is
-    /// the score of every level in closed form; polynomials are regressed on what it leaves over and
-    /// kept at the levels where they lower the held-out loss by three standard errors.
+    /// The mixture, averaged over five folds and with a radial shape that its cells share where rows want one, is
+    /// the score of every level in closed form: score, density and draws are one law.
     pub fn new() -> Self {
         Self {
             schedule: Arc::new(Geometric::default()),
@@ -69,7 +67,7 @@ impl DiffusionLearner {
     }
 
     /// As [`new`](Self::new), in a fifth of the time: cells are searched on one split of the rows, and the
-    /// density is that of one mixture, with no average and no polynomials.
+    /// density is that of one mixture, with no average.
     pub fn fast() -> Self {
         Self::new().with_mixture(GaussianPartitioner::default().with_paths(1))
     }
@@ -105,12 +103,14 @@ impl DiffusionLearner {
         Self { cells: CellSource::LevelByLevel(Arc::new(part)), ..self }
     }
 
-    /// How the score is regressed in the cells; [`PolynomialRegression::default`] by default.
+    /// How the score is regressed in the cells of each level, where a [partitioner](Self::with_partitioner) proposes
+    /// them; [`PolynomialRegression::default`] by default. A mixture needs no regression.
     pub fn with_regression(self, regression: PolynomialRegression) -> Self {
         Self { regression, ..self }
     }
 
-    /// How the fitted model draws; [`Ddpm`] by default.
+    /// How the fitted model draws; [`Ddpm`] by default. A sampler that cannot serve the model is an error of the
+    /// fit, before its levels are learned where that can be known.
     pub fn with_sampler(self, part: impl Sampler) -> Self {
         Self { sampler: Arc::new(part), ..self }
     }

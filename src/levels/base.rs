@@ -17,8 +17,6 @@ use crate::search::choose_shape;
 pub(crate) struct Base {
     /// The average of the folds' densities, in all working coordinates.
     pub(crate) mixture: MixtureLaw,
-    /// In active coordinates, each fold's mixture, fitted to the rows outside it.
-    pub(crate) folds: Vec<MixtureLaw>,
     /// The cells of the fit to all rows, in active coordinates.
     pub(crate) cells: Arc<dyn Partition>,
     /// Every number of cells that was tried.
@@ -31,8 +29,6 @@ impl Base {
         let (dim, sample, split) = (geometry.active_dim(), geometry.subsample(), &geometry.active.split);
         let held_out = found.held_out_densities();
         let shape = choose_shape(&held_out, sample);
-        let folds: Result<Vec<MixtureLaw>> =
-            held_out.iter().map(|mixture| MixtureLaw::new(mixture, shape, None)).collect();
         let parts: Vec<(Option<usize>, &MixtureParameters)> = if found.is_cross_fitted() {
             held_out.iter().enumerate().map(|(fold, part)| (Some(fold), part)).collect()
         } else {
@@ -53,12 +49,7 @@ impl Base {
         };
         let mixture = MixtureLaw::new(&density, shape, Some(embedding))?;
         let cells = cells_of(found.all_rows, geometry.component_std)?;
-        Ok(Self { mixture, folds: folds?, cells: Arc::new(cells), tried: found.tried })
-    }
-
-    /// Whether every row has a mixture that has not seen it.
-    pub(crate) fn is_cross_fitted(&self) -> bool {
-        self.folds.len() > 1
+        Ok(Self { mixture, cells: Arc::new(cells), tried: found.tried })
     }
 
     /// β of the cells' radial shape, unless they are Gaussian.

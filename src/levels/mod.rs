@@ -1,10 +1,9 @@
-//! The noise levels of a fit: cells that are known beforehand, or proposed level by level, and what is
+//! The noise levels of a fit: a mixture that is the score of all of them, or cells proposed level by level and what is
 //! regressed in them.
 
 mod base;
 mod driver;
 mod fitted;
-mod known_cells;
 mod one_cell;
 mod plan;
 mod proposed_cells;

@@ -32,14 +32,14 @@ impl ProposedCells {
     /// The induction of the paper (Gatmiry, Kelner, Lee 2024), from the scores of the levels `done`, noisiest first,
     /// to the plan for the next one: the score of the level before says where the centres of the rows are, a
     /// partition of space follows from them, and a regression in its cells gives the score of this level.
-    pub(super) fn next_level(&self, setup: &Setup, done: &[Option<LevelScore>]) -> Result<Plan> {
+    pub(super) fn next_level(&self, setup: &Setup, done: &[LevelScore]) -> Result<Plan> {
         let index = done.len();
-        let (level, before) = (setup.levels[index], done.last().and_then(Option::as_ref));
+        let (level, before) = (setup.levels[index], done.last());
         let cells_before = before.map_or(1, |score| score.basis().cells());
         if setup.is_quiet(level) && cells_before > 1 {
             return Ok(Plan::Reuse { cells: cells_before });
         }
-        let one_cell = || Ok(Plan::Fitted(Box::new(self.one_cell.fitted(setup, level)?), 0));
+        let one_cell = || Ok(Plan::Fitted(Box::new(self.one_cell.fitted(setup, level)?)));
         if setup.is_quiet(level) && setup.regression.target() == RegressionTarget::Denoising {
             // z/s explodes.
             return one_cell();
@@ -65,7 +65,7 @@ impl ProposedCells {
 
         // What is the score in them? The polynomials of each candidate are regressed on all rows, and that of
         // lowest held-out loss is the score of this level.
-        Ok(Plan::Regress { task: task(setup, index, candidates)?, tried: 0 })
+        Ok(Plan::Regress(task(setup, index, candidates)?))
     }
 
     /// The partitioner's candidates for a level, without those that have no cell.

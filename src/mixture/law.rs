@@ -297,6 +297,16 @@ impl DifferentiableScore for MixtureLaw {
         let outputs = Outputs { score: Some(score), divergence: Some(divergence), log_density: None };
         self.evaluate(level, points, outputs)
     }
+
+    /// The law's own.
+    fn start_log_density_into(
+        &self,
+        level: NoiseLevel,
+        points: DMatrixView<'_, f64>,
+        log_density: &mut [f64],
+    ) -> Result<()> {
+        self.log_density_into(level, points, log_density)
+    }
 }
 
 impl LogDensity for MixtureLaw {

@@ -14,7 +14,7 @@ use crate::score::ScoreModel;
 /// A learner's shapes are of order one.
 const SHAPE: std::ops::RangeInclusive<f64> = -1e6..=1e6;
 
-/// The mixture whose score the polynomials correct: k cells in m active directions.
+/// A mixture that is a law: k cells in m active directions.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SavedLaw {

@@ -1,16 +1,9 @@
-use nalgebra::DMatrix;
-
 use super::statistics::CHUNK;
 use crate::coordinates::{Geometry, Units};
-use crate::error::Result;
-use crate::mixture::MixtureLaw;
 use crate::polynomial::ActiveSubspace;
-use crate::process::NoiseLevel;
 use crate::rows::{FOLDS, FoldRule, WeightedRows, spatial_order};
-use crate::score::centres_into;
 
-/// What a pass has to know of the geometry: how rows become active coordinates and folds, and the mixtures
-/// that have not seen a fold. It travels with the pass, so it holds no rows.
+/// What a pass has to know of the geometry: how rows become active coordinates and folds. It travels with the pass, so it holds no rows.
 #[derive(Debug, Clone)]
 #[cfg_attr(
     feature = "serde",
@@ -22,8 +15,6 @@ pub(crate) struct PassFrame {
     pub(crate) subspace: ActiveSubspace,
     pub(crate) fold_rule: FoldRule,
     pub(crate) component_std: f64,
-    /// In active coordinates, each fold's mixture, fitted to the rows outside it; none without a base.
-    pub(crate) held_out: Vec<MixtureLaw>,
 }
 
 /// Rows of a chunk in active coordinates, near ones beside each other, with their folds.
@@ -60,17 +51,11 @@ impl From<&Geometry> for PassFrame {
             subspace: geometry.active.subspace(),
             fold_rule: geometry.fold_rule,
             component_std: geometry.component_std,
-            held_out: Vec::new(),
         }
     }
 }
 
 impl PassFrame {
-    /// With the mixtures of a base that have not seen a fold.
-    pub(crate) fn with_held_out(self, held_out: Vec<MixtureLaw>) -> Self {
-        Self { held_out, ..self }
-    }
-
     /// Number of active directions m.
     pub(crate) fn active_dim(&self) -> usize {
         self.subspace.axes.ncols()
@@ -86,19 +71,5 @@ impl PassFrame {
         let folds = order.iter().map(fold).collect();
         let active = WeightedRows { rows, weights: block.weights.clone() };
         ActiveChunk { seed, index: first_row / CHUNK, rows: active.select(&order), folds }
-    }
-
-    /// Û of the mixture that was fitted without `fold`, at points in active coordinates (n × m); `None` where
-    /// there is no base.
-    pub(crate) fn held_out_centre(
-        &self,
-        fold: usize,
-        level: NoiseLevel,
-        points: &DMatrix<f64>,
-    ) -> Result<Option<DMatrix<f64>>> {
-        let Some(mixture) = self.held_out.get(fold) else { return Ok(None) };
-        let mut centres = DMatrix::zeros(points.nrows(), points.ncols());
-        centres_into(mixture, self.component_std, level, points, &mut centres)?;
-        Ok(Some(centres))
     }
 }

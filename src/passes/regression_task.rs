@@ -93,7 +93,7 @@ impl RegressionTask {
     ) -> Result<Vec<NormalEquations>> {
         let (noise_std, component_std) = (self.level.noise(), frame.component_std);
         let mut sums = Vec::with_capacity(folds.len());
-        for (index, (fold, draws)) in folds.iter().zip(noise).enumerate() {
+        for (fold, draws) in folds.iter().zip(noise) {
             let mut equations = NormalEquations::zeros(basis.len(), frame.active_dim());
             for z in draws {
                 for start in (0..fold.rows.nrows()).step_by(BLOCK) {
@@ -102,9 +102,7 @@ impl RegressionTask {
                     let weights = &fold.weights[start..start + size];
                     for sign in [noise_std, -noise_std] {
                         let noised = &clean + z.rows(start, size) * sign;
-                        let known = frame.held_out_centre(index, self.level, &noised)?;
-                        let block =
-                            NoisedBlock { noised: &noised, clean: &clean, known: known.as_ref(), weights };
+                        let block = NoisedBlock { noised: &noised, clean: &clean, weights };
                         basis.accumulate(&block, self.target, component_std, noise_std, &mut equations)?;
                     }
                 }

@@ -99,7 +99,7 @@ impl Kind {
             Self::Regression(tasks) => {
                 let bases = tasks.iter().flat_map(|task| &task.candidates);
                 let of_fold =
-                    |q: usize| [Slot::signed(q, q), Slot::signed(q, dim), Slot::counts(1, 2)].into_iter();
+                    |q: usize| [Slot::signed(q, q), Slot::signed(q, dim), Slot::counts(1, 1)].into_iter();
                 bases.flat_map(|basis| (0..FOLDS).flat_map(move |_| of_fold(basis.len()))).collect()
             }
         }

@@ -50,8 +50,6 @@ pub(crate) struct NoisedBlock<'a> {
     pub(crate) noised: &'a DMatrix<f64>,
     /// x, n × m.
     pub(crate) clean: &'a DMatrix<f64>,
-    /// The part of the centre denoiser that is known already, n × m; `None` when none is.
-    pub(crate) known: Option<&'a DMatrix<f64>>,
     /// Length n.
     pub(crate) weights: &'a [f64],
 }
@@ -164,27 +162,18 @@ impl LevelBasis {
         let left = Columns::dense(by_cell, n);
         add_transposed_product(left, Columns::dense(&features, n), &mut sums.gram);
         sums.weight += block.weights.iter().sum::<f64>();
-        // y − τ²z/s with z = (y − x)/s: the denoising target.
-        let factor = (self.bandwidth / noise).powi(2);
-        let mut denoising = block.noised.clone();
-        denoising.zip_zip_apply(block.noised, block.clean, |t, y, x| *t = y - factor * (y - x));
-        if let Some(known) = block.known {
-            denoising -= known;
-            let losses = denoising.row_iter().zip(block.weights).map(|(row, w)| w * row.norm_squared());
-            sums.known_loss += losses.sum::<f64>();
-        }
         match target {
             RegressionTarget::Denoising => {
+                // y − τ²z/s with z = (y − x)/s.
+                let factor = (self.bandwidth / noise).powi(2);
+                let mut denoising = block.noised.clone();
+                denoising.zip_zip_apply(block.noised, block.clean, |t, y, x| *t = y - factor * (y - x));
                 add_transposed_product(left, (&denoising).into(), &mut sums.moment);
             }
             RegressionTarget::CleanRow => {
                 let pulls = self.responsibility_gradients(block.noised, &located)?;
-                let residual = match block.known {
-                    Some(known) => block.clean - known,
-                    None => block.clean.clone(),
-                };
                 for cell in 0..cells {
-                    let mut corrected = residual.clone();
+                    let mut corrected = block.clean.clone();
                     corrected.zip_apply(&pulls[cell], |x, g| *x -= component_std * component_std * g);
                     let of_cell =
                         Columns { data: &by_cell[cell * n..], n, count: per_cell, stride: cells * n };

@@ -10,8 +10,6 @@ pub(crate) struct NormalEquations {
     pub(crate) moment: DMatrix<f64>,
     /// Σ w.
     pub(crate) weight: f64,
-    /// Σ w |y − τ²z/s − known|², the denoising loss of what was known before; 0 where nothing was.
-    pub(crate) known_loss: f64,
 }
 
 impl NormalEquations {
@@ -20,7 +18,6 @@ impl NormalEquations {
             gram: DMatrix::zeros(features, features),
             moment: DMatrix::zeros(features, outputs),
             weight: 0.0,
-            known_loss: 0.0,
         }
     }
 
@@ -28,14 +25,12 @@ impl NormalEquations {
         self.gram += &other.gram;
         self.moment += &other.moment;
         self.weight += other.weight;
-        self.known_loss += other.known_loss;
     }
 
     pub(crate) fn scale(&mut self, factor: f64) {
         self.gram *= factor;
         self.moment *= factor;
         self.weight *= factor;
-        self.known_loss *= factor;
     }
 
     /// The equations of the residual t − base·φ: b becomes b − G·base.
@@ -55,14 +50,14 @@ impl NormalEquations {
 
 impl From<NormalEquations> for [DMatrix<f64>; 3] {
     fn from(sums: NormalEquations) -> Self {
-        let NormalEquations { gram, moment, weight, known_loss } = sums;
-        [gram, moment, DMatrix::from_row_slice(1, 2, &[weight, known_loss])]
+        let NormalEquations { gram, moment, weight } = sums;
+        [gram, moment, DMatrix::from_element(1, 1, weight)]
     }
 }
 
 impl From<[DMatrix<f64>; 3]> for NormalEquations {
-    fn from([gram, moment, totals]: [DMatrix<f64>; 3]) -> Self {
-        Self { gram, moment, weight: totals[0], known_loss: totals[1] }
+    fn from([gram, moment, weight]: [DMatrix<f64>; 3]) -> Self {
+        Self { gram, moment, weight: weight[0] }
     }
 }
 
@@ -80,7 +75,6 @@ mod tests {
             sums.gram += &features * features.transpose() * weight;
             sums.moment += features * (weight * x.sin());
             sums.weight += weight;
-            sums.known_loss += weight * x.abs();
         }
         sums
     }
@@ -90,7 +84,6 @@ mod tests {
         a.gram.iter().zip(b.gram.iter()).all(|(a, b)| near(*a, *b))
             && a.moment.iter().zip(b.moment.iter()).all(|(a, b)| near(*a, *b))
             && near(a.weight, b.weight)
-            && near(a.known_loss, b.known_loss)
     }
 
     proptest! {
@@ -133,7 +126,7 @@ mod tests {
         let mut sums = NormalEquations::zeros(2, 1);
         sums.gram.copy_from_slice(&[3.0, 0.5, 0.5, 2.0]);
         sums.moment.copy_from_slice(&[1.5, -4.0]);
-        (sums.weight, sums.known_loss) = (7.0, 5.0);
+        sums.weight = 7.0;
         let mut added = sums.clone();
         added.add(&sums);
         sums.scale(2.0);

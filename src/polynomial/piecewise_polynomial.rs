@@ -7,7 +7,9 @@ use super::level_score::LevelScore;
 use crate::error::{Error, Result};
 use crate::mixture::MixtureLaw;
 use crate::process::{NoiseLevel, NoiseLevels};
-use crate::score::{DifferentiableScore, GaussianLaw, ScoreModel};
+use crate::score::{
+    DifferentiableScore, GaussianLaw, LogDensity, ScoreModel, draw_gaussian_into, gaussian_log_density_into,
+};
 use crate::shapes::{check_room_for_rows, check_room_for_values};
 
 /// Rows evaluated together, so that a block's features stay in the cache.
@@ -70,8 +72,8 @@ impl ActiveSubspace {
     }
 }
 
-/// The learned score: at each fitted level a piecewise polynomial centre denoiser in the active
-/// subspace, and N(mean, σ₀² I) in the other directions.
+/// The learned score: a mixture in closed form at every level, or at each fitted level a piecewise polynomial centre
+/// denoiser in the active subspace, and N(mean, σ₀² I) in the other directions.
 ///
 /// Between fitted levels the cells' own denoisers are those of the level asked for, and what the
 /// polynomials add to them, in coordinates of that level, is interpolated linearly in log τ: a sampler
@@ -85,9 +87,9 @@ pub struct PiecewisePolynomialScore {
     pub(crate) covariance: DMatrix<f64>,
     component_std: f64,
     levels: NoiseLevels,
-    /// The cells' own score at every level, in closed form; `None` where each level has its own cells.
+    /// The score of every level in closed form; `None` where each level has its own cells.
     base: Option<MixtureLaw>,
-    /// Centre denoisers of the levels, or what they add to that of the base, if anything.
+    /// Centre denoisers of the levels. None with a base, but in a saved model of version 1: what they add to it.
     pub(crate) scores: Vec<Option<LevelScore>>,
 }
 
@@ -104,7 +106,7 @@ impl PiecewisePolynomialScore {
         Self { subspace, covariance, component_std, levels, base, scores }
     }
 
-    /// The fitted levels.
+    /// The fitted levels, in working units.
     pub fn levels(&self) -> &NoiseLevels {
         &self.levels
     }
@@ -113,12 +115,12 @@ impl PiecewisePolynomialScore {
         &self.subspace
     }
 
-    /// The mixture whose score the polynomials correct, in working coordinates, if there is one.
+    /// The mixture that is the law, in working coordinates, if there is one.
     pub(crate) fn base(&self) -> Option<&MixtureLaw> {
         self.base.as_ref()
     }
 
-    /// Whether polynomials correct the base at any level.
+    /// Whether there are polynomials: without a base, or beside the one of a saved model of version 1.
     pub(crate) fn is_corrected(&self) -> bool {
         self.base.is_none() || self.scores.iter().any(Option::is_some)
     }
@@ -141,6 +143,18 @@ impl PiecewisePolynomialScore {
         let log = |l: NoiseLevel| l.bandwidth(self.component_std).ln();
         let (high, low) = (log(self.levels[above]), log(self.levels[below]));
         Ok((above, below, ((high - log(level)) / (high - low)).clamp(0.0, 1.0)))
+    }
+
+    /// The Gaussian that stands for Y without a base: at the noisiest level, and at no other.
+    ///
+    /// # Errors
+    /// [`Error::LevelOutOfRange`] at another.
+    fn gaussian_start(&self, level: NoiseLevel) -> Result<GaussianLaw> {
+        let (found, noisiest) = (level.noise_to_signal(), self.levels.noisiest().noise_to_signal());
+        if (found - noisiest).abs() > RANGE_SLACK * noisiest {
+            return Err(Error::LevelOutOfRange { found, quietest: noisiest, noisiest });
+        }
+        self.start(level)
     }
 
     /// The polynomials that speak at `level`, with their shares.
@@ -269,7 +283,23 @@ impl ScoreModel for PiecewisePolynomialScore {
         Ok(GaussianLaw { mean: &self.subspace.mean * signal, covariance })
     }
 
-    /// Where no polynomials correct the base, which is a law in closed form then.
+    /// Draws of the base, where there is one.
+    fn start_sample_into(
+        &self,
+        level: NoiseLevel,
+        rng: &mut dyn Rng,
+        rows: DMatrixViewMut<'_, f64>,
+    ) -> Result<()> {
+        match &self.base {
+            Some(base) => base.start_sample_into(level, rng, rows),
+            None => {
+                draw_gaussian_into(self.gaussian_start(level)?, rng, rows);
+                Ok(())
+            }
+        }
+    }
+
+    /// Of the base, which is a law in closed form.
     fn exact_sample_into(&self, rng: &mut dyn Rng, rows: DMatrixViewMut<'_, f64>) -> Result<()> {
         match &self.base {
             Some(base) if !self.is_corrected() => base.exact_sample_into(rng, rows),
@@ -287,5 +317,17 @@ impl DifferentiableScore for PiecewisePolynomialScore {
         divergence: &mut [f64],
     ) -> Result<()> {
         self.evaluate(level, points, score, Some(divergence))
+    }
+
+    fn start_log_density_into(
+        &self,
+        level: NoiseLevel,
+        points: DMatrixView<'_, f64>,
+        log_density: &mut [f64],
+    ) -> Result<()> {
+        match &self.base {
+            Some(base) => base.log_density_into(level, points, log_density),
+            None => gaussian_log_density_into(&self.gaussian_start(level)?, points, log_density),
+        }
     }
 }

@@ -26,11 +26,6 @@ pub(crate) struct RidgeFit {
     pub(crate) degree: Option<usize>,
     /// Held-out loss a unit of weight, relative to the base (0 when nothing is corrected).
     pub(crate) held_out_loss: f64,
-    /// The same when degree and ridge are chosen on four folds and judged on the fifth, in turn: free
-    /// of the luck of the best of many.
-    pub(crate) judged_loss: f64,
-    /// Standard error of `judged_loss`, from its spread over the folds.
-    pub(crate) std_error: f64,
     /// Corrections of the base's coefficients, features × m.
     pub(crate) correction: DMatrix<f64>,
     /// Linear systems solved.
@@ -76,13 +71,9 @@ pub(crate) fn fit_ridge(folds: &[NormalEquations], orders: &[usize], strengths: 
             candidates.extend(losses.into_iter().enumerate().map(of_degree));
         }
     }
-    let judged: Vec<f64> = (0..folds.len())
-        .map(|fold| best(&candidates, Some(fold)).map_or(0.0, |candidate| candidate.losses[fold]))
-        .collect();
     let mut correction = DMatrix::zeros(orders.len(), total.moment.ncols());
-    let Some(best) = best(&candidates, None) else {
-        let (held_out_loss, judged_loss, std_error) = (0.0, 0.0, 0.0);
-        return Ok(RidgeFit { degree: None, held_out_loss, judged_loss, std_error, correction, solves });
+    let Some(best) = best(&candidates) else {
+        return Ok(RidgeFit { degree: None, held_out_loss: 0.0, correction, solves });
     };
     let features = prefix[best.degree];
     let coefficients = Factored::new(&total, orders, best.ridge)?.solve_leading(features);
@@ -90,31 +81,18 @@ pub(crate) fn fit_ridge(folds: &[NormalEquations], orders: &[usize], strengths: 
     Ok(RidgeFit {
         degree: Some(best.degree),
         held_out_loss: best.losses.iter().sum::<f64>() / total.weight,
-        judged_loss: judged.iter().sum::<f64>() / total.weight,
-        std_error: std_error_of_sum(&judged) / total.weight,
         correction,
         solves: solves + 1,
     })
 }
 
-/// The candidate of lowest loss over all folds, or all but one; the first of equals, and none where
-/// none has a loss below that of no correction.
-fn best(candidates: &[Candidate], without: Option<usize>) -> Option<&Candidate> {
-    let loss = |candidate: &Candidate| -> f64 {
-        let counted = candidate.losses.iter().enumerate().filter(|(fold, _)| Some(*fold) != without);
-        counted.map(|(_, loss)| loss).sum()
-    };
+/// The candidate of lowest loss over all folds; the first of equals, and none where none has a loss below that of no
+/// correction.
+fn best(candidates: &[Candidate]) -> Option<&Candidate> {
+    let loss = |candidate: &Candidate| -> f64 { candidate.losses.iter().sum() };
     let lowest = candidates.iter().map(|candidate| (loss(candidate), candidate));
     let lowest = lowest.min_by(|(a, _), (b, _)| a.total_cmp(b));
     lowest.filter(|(loss, _)| *loss < 0.0).map(|(_, candidate)| candidate)
-}
-
-/// Standard error of the sum of independent terms.
-fn std_error_of_sum(terms: &[f64]) -> f64 {
-    let n = terms.len() as f64;
-    let mean = terms.iter().sum::<f64>() / n;
-    let spread: f64 = terms.iter().map(|term| (term - mean).powi(2)).sum();
-    (spread * n / (n - 1.0)).sqrt()
 }
 
 /// The Cholesky factor of the scaled, ridged Gram matrix, and the forward-substituted right-hand
@@ -232,7 +210,7 @@ mod tests {
     /// Targets t in one fold each, learned by one constant. Fitted to the others it is their mean m, and its loss
     /// on a fold of n rows is n m² − 2 m Σt.
     #[test]
-    fn a_constant_s_losses_and_their_standard_error_are_those_by_hand() {
+    fn a_constant_s_losses_are_those_by_hand() {
         let targets = [[1.0, 2.0, 3.0], [2.0, 2.5, 0.5], [4.0, 1.0, 2.0], [1.5, 2.5, 3.5]];
         let folds = targets.map(|fold| {
             let mut sums = NormalEquations::zeros(1, 1);
@@ -249,10 +227,7 @@ mod tests {
             3.0 * mean * mean - 2.0 * mean * own
         });
         let sum: f64 = losses.iter().sum();
-        let variance = losses.iter().map(|loss| (loss - sum / 4.0).powi(2)).sum::<f64>() / 3.0;
         approx::assert_relative_eq!(fit.held_out_loss, sum / 12.0, epsilon = 1e-12);
-        approx::assert_relative_eq!(fit.judged_loss, sum / 12.0, epsilon = 1e-12);
-        approx::assert_relative_eq!(fit.std_error, (4.0 * variance).sqrt() / 12.0, epsilon = 1e-12);
         // One system a fold, and the one of all.
         assert_eq!((fit.degree, fit.solves), (Some(0), 5));
     }

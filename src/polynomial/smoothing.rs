@@ -241,7 +241,7 @@ mod tests {
                     let z: f64 = StandardNormal.sample(&mut rng);
                     x + noise * z
                 });
-                let block = NoisedBlock { noised: &noised, clean: &rows, known: None, weights: &[1.0; 40] };
+                let block = NoisedBlock { noised: &noised, clean: &rows, weights: &[1.0; 40] };
                 basis.accumulate(&block, target, component_std, noise, &mut sums).unwrap();
             }
             basis.complete(target, component_std, &mut sums);

@@ -116,4 +116,9 @@ impl NoiseSchedule for Geometric {
         });
         NoiseLevels::variance_exploding([noisiest].into_iter().chain(between).chain([quietest]))
     }
+
+    /// Where an end was set.
+    fn in_data_units(&self) -> bool {
+        self.noisiest.is_some() || self.quietest.is_some()
+    }
 }

@@ -88,4 +88,9 @@ impl NoiseSchedule for Karras {
         let clean = (scale.component_std > 0.0).then_some(0.0);
         self.range.levels(160.0 * scale.data_std, 0.004 * scale.data_std, between, clean)
     }
+
+    /// Where an end was set.
+    fn in_data_units(&self) -> bool {
+        self.range.is_set()
+    }
 }

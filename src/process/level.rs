@@ -111,6 +111,15 @@ impl NoiseLevels {
         Self::new(levels?)
     }
 
+    /// Levels of data in which a unit of this list is `unit`.
+    ///
+    /// # Errors
+    /// As [`NoiseLevels::new`] and [`NoiseLevel::new`], where noises overflow or vanish.
+    pub(crate) fn scaled(&self, unit: f64) -> Result<Self> {
+        let scaled = |level: &NoiseLevel| NoiseLevel::new(level.signal(), level.noise() * unit);
+        Self::new(self.iter().map(scaled).collect::<Result<Vec<_>>>()?)
+    }
+
     /// The first level.
     pub fn noisiest(&self) -> NoiseLevel {
         self.0[0]

@@ -22,6 +22,11 @@ impl NoiseRange {
         Self { noisiest: None, quietest: None, n_levels }
     }
 
+    /// Whether an end was set, which is in the data's units.
+    pub(super) fn is_set(&self) -> bool {
+        self.noisiest.is_some() || self.quietest.is_some()
+    }
+
     /// The levels of the range, followed by those of the noises `end`. `between` gives the noise at a share
     /// from 0 to 1 of the way from the first noise to the last.
     pub(super) fn levels(

@@ -10,7 +10,9 @@ pub(super) const MOST_LEVELS: usize = 1_000_000;
 #[cfg(feature = "serde")]
 pub(super) type MostLevels = crate::format::AtMost<MOST_LEVELS>;
 
-/// What a schedule may know of the data it is for, in the data's working units.
+/// What a schedule may know of the data it is for, in the units of the levels it is asked for: working units, in
+/// which fits see the data ([`Units`](crate::Units)), or the data's own where it
+/// [says so](NoiseSchedule::in_data_units).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DataScale {
     /// σ₀, the standard deviation of the Gaussian blur of the components; 0 when it is not known.
@@ -91,16 +93,31 @@ pub trait NoiseSchedule: Any + Debug + Send + Sync {
     /// # Errors
     /// Whatever makes the levels impossible to list: an invalid setting, an order that does not fall.
     fn levels(&self, scale: DataScale) -> Result<NoiseLevels>;
+
+    /// Whether noises are set in the data's own units, and do not just follow the [`DataScale`]; by default they
+    /// are not. A fit then asks for levels in these units. Where columns have scales of their own the data have no
+    /// unit for noise, and that is an error of the fit.
+    fn in_data_units(&self) -> bool {
+        false
+    }
 }
 
 impl NoiseSchedule for NoiseLevels {
     fn levels(&self, _scale: DataScale) -> Result<NoiseLevels> {
         Ok(self.clone())
     }
+
+    fn in_data_units(&self) -> bool {
+        true
+    }
 }
 
 impl<T: NoiseSchedule + ?Sized> NoiseSchedule for Box<T> {
     fn levels(&self, scale: DataScale) -> Result<NoiseLevels> {
         (**self).levels(scale)
+    }
+
+    fn in_data_units(&self) -> bool {
+        (**self).in_data_units()
     }
 }

@@ -78,4 +78,9 @@ impl NoiseSchedule for VarianceExploding {
         let between = |first: f64, last: f64, share: f64| first * (last / first).powf(share);
         self.range.levels(NOISIEST_IN_DATA_STD * data_std, quietest, between, None)
     }
+
+    /// Where an end was set.
+    fn in_data_units(&self) -> bool {
+        self.range.is_set()
+    }
 }

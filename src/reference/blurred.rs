@@ -159,6 +159,16 @@ macro_rules! blurred_law {
                 });
                 Ok(())
             }
+
+            /// The law's own.
+            fn start_log_density_into(
+                &self,
+                level: $crate::NoiseLevel,
+                points: nalgebra::DMatrixView<'_, f64>,
+                log_density: &mut [f64],
+            ) -> $crate::Result<()> {
+                $crate::LogDensity::log_density_into(self, level, points, log_density)
+            }
         }
 
         impl crate::score::LogDensity for $law {

@@ -175,6 +175,16 @@ impl DifferentiableScore for MixtureOfLaws {
         }
         Ok(())
     }
+
+    /// The law's own.
+    fn start_log_density_into(
+        &self,
+        level: NoiseLevel,
+        points: DMatrixView<'_, f64>,
+        log_density: &mut [f64],
+    ) -> Result<()> {
+        self.log_density_into(level, points, log_density)
+    }
 }
 
 impl LogDensity for MixtureOfLaws {

@@ -50,11 +50,11 @@ pub struct LevelReport {
     pub bandwidth: f64,
     /// Number of cells k.
     pub n_cells: usize,
-    /// Total degree of the polynomials; `None` where the cells' own denoiser was not corrected.
+    /// Total degree of the polynomials; `None` where the cells' own denoiser was not corrected, as with a mixture.
     pub degree: Option<usize>,
     /// Held-out mean squared error of the centre denoiser, as a share of the centres' variance. A quiet
-    /// level that keeps the polynomials of the level before has its figure; `None` where no level was
-    /// regressed, since the cells are too many for polynomials to add to them or all levels are quiet.
+    /// level that keeps the polynomials of the level before has its figure; `None` where no level was regressed, as
+    /// with a mixture.
     pub held_out_loss: Option<f64>,
     /// The same of the cells' own denoiser, without polynomials.
     pub mixture_loss: Option<f64>,

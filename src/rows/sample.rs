@@ -52,11 +52,6 @@ impl FoldedSample {
         self.select((0..self.folds.len()).filter(|&i| (self.folds[i] == fold) == inside))
     }
 
-    /// Those of the first `count` rows that are in fold `fold`.
-    pub(crate) fn first_rows(&self, count: usize, fold: usize) -> WeightedRows {
-        self.select((0..count).filter(|&i| self.folds[i] == fold))
-    }
-
     fn select(&self, members: impl Iterator<Item = usize>) -> WeightedRows {
         WeightedRows::of(&self.rows, &self.weights, &members.collect::<Vec<_>>())
     }

@@ -75,7 +75,7 @@ impl Ddpm {
     /// Takes `steps` steps, geometric in τ between the ends of the levels; default 30 or more. The model is
     /// then asked at levels between the given ones.
     ///
-    /// Zero is an error when sampling.
+    /// Zero is an error where the sampler is put in, and when sampling.
     pub fn with_steps(self, steps: usize) -> Self {
         Self { steps: Steps::Geometric(steps), ..self }
     }
@@ -83,6 +83,11 @@ impl Ddpm {
     /// Visits the levels as given, for models that know no others.
     pub fn with_given_levels(self) -> Self {
         Self { steps: Steps::AsGiven, ..self }
+    }
+
+    /// σ₀ as far as this form knows of it.
+    fn component_std(&self, model: &dyn ScoreModel) -> f64 {
+        if self.textbook { 0.0 } else { model.component_std() }
     }
 }
 
@@ -101,8 +106,7 @@ impl Sampler for Ddpm {
         mut rows: DMatrixViewMut<'_, f64>,
     ) -> Result<()> {
         check_room(model.dim(), &rows)?;
-        let component_std = if self.textbook { 0.0 } else { model.component_std() };
-        let path = Path::new(model, levels, component_std, self.steps, self.textbook)?;
+        let path = Path::new(model, levels, self.component_std(model), self.steps, self.textbook)?;
         let mut state = path.start(rows.nrows(), rng)?;
         let mut centres = Centres::new(rows.nrows(), rows.ncols());
         for step in &path.steps {
@@ -112,6 +116,10 @@ impl Sampler for Ddpm {
         }
         rows.copy_from(&state);
         Ok(())
+    }
+
+    fn check(&self, model: &dyn ScoreModel, levels: &NoiseLevels) -> Result<()> {
+        self.steps.check(model, levels, self.component_std(model))
     }
 }
 

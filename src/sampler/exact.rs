@@ -1,6 +1,7 @@
-use nalgebra::DMatrixViewMut;
-use rand::Rng;
+use nalgebra::{DMatrix, DMatrixViewMut};
+use rand::{Rng, SeedableRng};
 use rand_distr::{Distribution, StandardNormal};
+use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::traits::Sampler;
 use crate::error::Result;
@@ -12,8 +13,8 @@ use crate::shapes::check_room;
 ///
 /// Such models are those that implement [`ScoreModel::exact_sample_into`]: a
 /// [`GaussianMixture`](crate::GaussianMixture), the laws of [`reference`](crate::reference), and what the
-/// default learner fits, unless polynomials correct its cells at some level. For all others sampling is
-/// the error [`NoExactDraws`](crate::Error::NoExactDraws).
+/// default learner fits. All others, such as fits level by level, refuse
+/// it, with the error [`NoExactDraws`](crate::Error::NoExactDraws).
 ///
 /// Of the levels only the quietest matters: its noise is added where it has any, so that draws follow the
 /// same law as those of every [`Sampler`].
@@ -26,7 +27,7 @@ use crate::shapes::check_room;
 ///
 /// let mut rng = StdRng::seed_from_u64(1);
 /// let rows = Sphere::circle(3.0, 2, 0.3)?.draw(600, &mut rng);
-/// let model = DiffusionLearner::new().fit(&rows, &mut rng)?.with_sampler(ExactSampler);
+/// let model = DiffusionLearner::new().fit(&rows, &mut rng)?.with_sampler(ExactSampler)?;
 /// assert_eq!(model.sample(10_000, &mut rng)?.shape(), (10_000, 2));
 /// # Ok::<(), gmix_diffusion::Error>(())
 /// ```
@@ -51,5 +52,10 @@ impl Sampler for ExactSampler {
             });
         }
         Ok(())
+    }
+
+    fn check(&self, model: &dyn ScoreModel, _levels: &NoiseLevels) -> Result<()> {
+        let mut none = DMatrix::zeros(0, model.dim());
+        model.exact_sample_into(&mut Xoshiro256PlusPlus::seed_from_u64(0), none.as_view_mut())
     }
 }

@@ -1,8 +1,9 @@
 //! What the shipped samplers share: the steps they take, where they start, how a state advances.
 
-use nalgebra::{DMatrix, SymmetricEigen};
-use rand::Rng;
+use nalgebra::DMatrix;
+use rand::{Rng, SeedableRng};
 use rand_distr::{Distribution, StandardNormal};
+use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::error::{Error, Result};
 use crate::process::{NoiseLevel, NoiseLevels, geometric_steps, quietest_with_bandwidth};
@@ -12,9 +13,10 @@ use crate::score::{ScoreModel, centres_into};
 /// 10³ σ₀ the variance of the draws was 5 % too large at .28, 1 % at .14.
 const LONGEST_STEP: f64 = 0.15;
 
-/// A saved sampler of more steps would not end.
+/// A sampler of more steps would not end.
+const MOST_STEPS: usize = 1_000_000;
 #[cfg(feature = "serde")]
-type MostSteps = crate::format::AtMost<1_000_000>;
+type MostSteps = crate::format::AtMost<MOST_STEPS>;
 
 /// Which levels a sampler visits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,17 +32,44 @@ pub(crate) enum Steps {
 
 impl Steps {
     /// How many steps geometric in τ; `None` for the list's own.
-    fn count(self, levels: &NoiseLevels, component_std: f64) -> Option<usize> {
-        match self {
-            Self::AsGiven => None,
-            Self::Geometric(n) => Some(n),
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] for none, or more than would end.
+    fn count(self, levels: &NoiseLevels, component_std: f64) -> Result<Option<usize>> {
+        let n = match self {
+            Self::AsGiven => return Ok(None),
+            Self::Geometric(n) => n,
             Self::AtLeast(n) => {
                 let log = |level: NoiseLevel| level.bandwidth(component_std).ln();
-                let quietest = quietest_with_bandwidth(levels, component_std)?;
+                let Some(quietest) = quietest_with_bandwidth(levels, component_std) else { return Ok(None) };
                 let length = log(levels.noisiest()) - log(quietest);
-                Some(n.max((length / LONGEST_STEP).ceil() as usize))
+                n.max((length / LONGEST_STEP).ceil() as usize)
             }
+        };
+        if (1..=MOST_STEPS).contains(&n) {
+            return Ok(Some(n));
         }
+        let (name, requirement) = ("number of sampling steps", "between 1 and a million");
+        Err(Error::InvalidSetting { name, value: n as f64, requirement })
+    }
+
+    /// Whether the model knows the levels to be visited, and can start at the first: no rows are drawn.
+    pub(super) fn check(
+        self,
+        model: &dyn ScoreModel,
+        levels: &NoiseLevels,
+        component_std: f64,
+    ) -> Result<()> {
+        let mut rows = DMatrix::zeros(0, model.dim());
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(0);
+        model.start_sample_into(levels.noisiest(), &mut rng, rows.as_view_mut())?;
+        let visited = match self.count(levels, component_std)? {
+            None => levels.to_vec(),
+            Some(_) => geometric_steps(levels, component_std, 1)?,
+        };
+        let known = visited.into_iter().filter(|level| level.bandwidth(component_std) > 0.0);
+        let state = rows.clone();
+        known.into_iter().try_for_each(|level| centres_into(model, component_std, level, &state, &mut rows))
     }
 }
 
@@ -80,15 +109,7 @@ impl<'a> Path<'a> {
         denoise_last: bool,
     ) -> Result<Self> {
         let to_zero = denoise_last || levels.quietest().bandwidth(component_std) == 0.0;
-        let visited = match steps.count(levels, component_std) {
-            Some(0) => {
-                let requirement = "at least 1";
-                return Err(Error::InvalidSetting {
-                    name: "number of sampling steps",
-                    value: 0.0,
-                    requirement,
-                });
-            }
+        let visited = match steps.count(levels, component_std)? {
             Some(n) => geometric_steps(levels, component_std, if to_zero { n - 1 } else { n })?,
             None => levels.to_vec(),
         };
@@ -110,18 +131,11 @@ impl<'a> Path<'a> {
         Ok(Self { model, component_std, noisiest: levels.noisiest(), steps })
     }
 
-    /// Rows of the Gaussian that stands for Y/a at the noisiest level: `n` × d.
+    /// Draws of Y/a at the noisiest level: `n` × d.
     pub(super) fn start(&self, n: usize, rng: &mut dyn Rng) -> Result<DMatrix<f64>> {
-        let law = self.model.start(self.noisiest)?;
-        let SymmetricEigen { eigenvalues, mut eigenvectors } = SymmetricEigen::new(law.covariance);
-        for (mut column, value) in eigenvectors.column_iter_mut().zip(eigenvalues.iter()) {
-            column *= value.max(0.0).sqrt() / self.noisiest.signal();
-        }
-        let noise: DMatrix<f64> = DMatrix::from_fn(n, law.mean.len(), |_, _| StandardNormal.sample(rng));
-        let mut rows = noise * eigenvectors.transpose();
-        for (mut column, mean) in rows.column_iter_mut().zip(law.mean.iter()) {
-            column.add_scalar_mut(mean / self.noisiest.signal());
-        }
+        let mut rows = DMatrix::zeros(n, self.model.dim());
+        self.model.start_sample_into(self.noisiest, rng, rows.as_view_mut())?;
+        rows /= self.noisiest.signal();
         Ok(rows)
     }
 
@@ -140,6 +154,8 @@ impl<'a> Path<'a> {
 pub(super) struct Centres {
     pub(super) current: DMatrix<f64>,
     previous: DMatrix<f64>,
+    /// The centres where the last step arrived, where rows have been moved from there since.
+    arrived: Option<DMatrix<f64>>,
     /// Length in log τ of the step from `previous` to `current`; none at the first,
     /// and after one of length 0.
     distance: Option<f64>,
@@ -147,22 +163,35 @@ pub(super) struct Centres {
 
 impl Centres {
     pub(super) fn new(n: usize, dim: usize) -> Self {
-        Self { current: DMatrix::zeros(n, dim), previous: DMatrix::zeros(n, dim), distance: None }
+        Self {
+            current: DMatrix::zeros(n, dim),
+            previous: DMatrix::zeros(n, dim),
+            arrived: None,
+            distance: None,
+        }
     }
 
     /// Makes room for the next centres, a step of `length` further. A step that is lost in rounding,
     /// where σ₀ is far above the noise, leaves nothing to extrapolate from.
     pub(super) fn advance(&mut self, length: f64) {
         std::mem::swap(&mut self.current, &mut self.previous);
+        self.arrived = None;
         self.distance = (length > 0.0).then_some(length);
+    }
+
+    /// The step arrived where the centres are `centres`, before anything else moves the rows.
+    pub(super) fn arrive(&mut self, centres: &DMatrix<f64>) {
+        self.arrived = Some(centres.clone());
     }
 
     /// u ← decay · u + (1 − decay) · Û + slope · dÛ/dlog τ, the last term from the step before.
     pub(super) fn pull(&self, state: &mut DMatrix<f64>, decay: f64, slope: f64) {
         let lead = self.distance.map_or(0.0, |distance| slope / distance);
-        let centres = self.current.as_slice().iter().zip(self.previous.as_slice());
-        for (u, (now, before)) in state.as_mut_slice().iter_mut().zip(centres) {
-            *u = decay * *u + (1.0 - decay) * now + lead * (now - before);
+        let arrived = self.arrived.as_ref().unwrap_or(&self.current);
+        let moved = arrived.as_slice().iter().zip(self.previous.as_slice());
+        let centres = self.current.as_slice().iter().zip(moved);
+        for (u, (now, (after, before))) in state.as_mut_slice().iter_mut().zip(centres) {
+            *u = decay * *u + (1.0 - decay) * now + lead * (after - before);
         }
     }
 }

@@ -1,4 +1,4 @@
-use nalgebra::DMatrixViewMut;
+use nalgebra::{DMatrix, DMatrixViewMut};
 use rand::Rng;
 
 use super::ddpm::{DEFAULT_STEPS, ancestral_step};
@@ -16,7 +16,7 @@ const DEFAULT_STEP_SIZE: f64 = 0.1;
 #[cfg(feature = "serde")]
 type MostCorrections = crate::format::AtMost<1_000>;
 
-/// Ancestral steps, each followed by Langevin steps at the level it has reached.
+/// Ancestral steps, each but the last followed by Langevin steps at the level it has reached.
 ///
 /// A corrector step of size ε moves u by the Langevin equation du = τ² a ∇log p dt + τ √2 dW for a
 /// time ε, with the centre held fixed,
@@ -24,13 +24,18 @@ type MostCorrections = crate::format::AtMost<1_000>;
 /// u ← Û + e^{−ε} (u − Û) + τ √(1 − e^{−2ε}) z,
 ///
 /// so that for a Gaussian component of standard deviation τ any ε leaves the law unchanged; the plain
-/// Euler step would inflate its variance by a factor 1/(1 − ε/2). Correctors forget what the
-/// predictor got wrong, at the price of one evaluation each (Song et al. 2021, arXiv 2011.13456,
-/// algorithm 4; their signal-to-noise ratio r is √(ε/2) here, with r = .16 at ε = .05).
+/// Euler step would inflate its variance by a factor 1/(1 − ε/2). Where the centre moves with u, holding it
+/// loses variance, of second order in ε, and the loss adds up from step to step. So the next evaluation, which
+/// is made anyway, mends the step by the midpoint rule: u ← u + δ/(2 − δ) (Û_now − Û_held), δ = 1 − e^{−ε}. The
+/// predictor extrapolates Û from what its own last step did to it; what correctors do is noise to that. (With the
+/// centre held, and their moves extrapolated, the variance of draws came out 1 to 5 % wrong; it is within .1 % for
+/// a Gaussian of up to three component widths, as that of [`Ddpm`](crate::Ddpm).)
+///
+/// Correctors forget what the predictor got wrong, at the price of one evaluation each (Song et al. 2021,
+/// arXiv 2011.13456, algorithm 4; their signal-to-noise ratio r is √(ε/2) here, with r = .16 at ε = .05).
 ///
 /// The default is 30 predictor steps, geometric in τ and more where they would be longer than .15 in
-/// log τ, with one corrector step of ε = 0.1 after
-/// each: 60 evaluations.
+/// log τ, with one corrector step of ε = 0.1 after each but the last: 59 evaluations.
 ///
 /// # Examples
 /// ```
@@ -56,7 +61,8 @@ pub struct PredictorCorrector {
 }
 
 impl PredictorCorrector {
-    /// 30 predictor steps, or as many as keep them below .15 in log τ, with one corrector step of size 0.1 after each.
+    /// 30 predictor steps, or as many as keep them below .15 in log τ, with one corrector step of size 0.1 after each
+    /// but the last.
     pub fn new() -> Self {
         Self {
             steps: Steps::AtLeast(DEFAULT_STEPS),
@@ -67,7 +73,7 @@ impl PredictorCorrector {
 
     /// Takes `steps` predictor steps, geometric in τ between the ends of the levels; default 30 or more.
     ///
-    /// Zero is an error when sampling.
+    /// Zero is an error where the sampler is put in, and when sampling.
     pub fn with_steps(self, steps: usize) -> Self {
         Self { steps: Steps::Geometric(steps), ..self }
     }
@@ -77,16 +83,24 @@ impl PredictorCorrector {
         Self { steps: Steps::AsGiven, ..self }
     }
 
-    /// Corrector steps after each predictor step; default 1, 0 is [`Ddpm`](crate::Ddpm).
+    /// Corrector steps after each predictor step but the last; default 1, 0 is [`Ddpm`](crate::Ddpm).
     pub fn with_corrections(self, corrections: usize) -> Self {
         Self { corrections, ..self }
     }
 
     /// Langevin time ε of a corrector step in units of τ²; default 0.1.
     ///
-    /// Anything but a positive finite number is an error when sampling.
+    /// Anything but a positive finite number is an error where the sampler is put in, and when sampling.
     pub fn with_step_size(self, step_size: f64) -> Self {
         Self { step_size, ..self }
+    }
+
+    fn check_step_size(&self) -> Result<()> {
+        if self.step_size > 0.0 && self.step_size.is_finite() {
+            return Ok(());
+        }
+        let (name, requirement) = ("corrector step size", "positive and finite");
+        Err(Error::InvalidSetting { name, value: self.step_size, requirement })
     }
 }
 
@@ -105,27 +119,47 @@ impl Sampler for PredictorCorrector {
         mut rows: DMatrixViewMut<'_, f64>,
     ) -> Result<()> {
         check_room(model.dim(), &rows)?;
-        if !(self.step_size > 0.0 && self.step_size.is_finite()) {
-            let (name, requirement) = ("corrector step size", "positive and finite");
-            return Err(Error::InvalidSetting { name, value: self.step_size, requirement });
-        }
+        self.check_step_size()?;
         let path = Path::new(model, levels, model.component_std(), self.steps, false)?;
         let decay = (-self.step_size).exp();
+        // δ/(2 − δ) for δ = 1 − e^{−ε}.
+        let midpoint = (1.0 - decay) / (1.0 + decay);
         let mut state = path.start(rows.nrows(), rng)?;
         let mut centres = Centres::new(rows.nrows(), rows.ncols());
-        let mut local = Centres::new(rows.nrows(), rows.ncols());
-        for step in &path.steps {
+        // The centres of the corrector step before, if there was one at this level.
+        let mut held: Option<DMatrix<f64>> = None;
+        let mut now = DMatrix::zeros(rows.nrows(), rows.ncols());
+        for (index, step) in path.steps.iter().enumerate() {
             path.centres_into(step.level, &state, &mut centres.current)?;
+            follow(&mut state, held.take(), &centres.current, midpoint);
             ancestral_step(step, &centres, true, &mut state, rng);
             centres.advance(step.length());
-            let Some(level) = step.next else { break };
-            for _ in 0..self.corrections {
-                path.centres_into(level, &state, &mut local.current)?;
-                local.pull(&mut state, decay, 0.0);
+            let Some(level) = step.next.filter(|_| index + 1 < path.steps.len()) else { break };
+            for correction in 0..self.corrections {
+                path.centres_into(level, &state, &mut now)?;
+                if correction == 0 {
+                    centres.arrive(&now);
+                }
+                follow(&mut state, held.take(), &now, midpoint);
+                state.zip_apply(&now, |u, centre| *u = decay * *u + (1.0 - decay) * centre);
                 add_noise(&mut state, step.to * (1.0 - decay * decay).sqrt(), rng);
+                held = Some(now.clone());
             }
         }
         rows.copy_from(&state);
         Ok(())
+    }
+
+    fn check(&self, model: &dyn ScoreModel, levels: &NoiseLevels) -> Result<()> {
+        self.check_step_size()?;
+        self.steps.check(model, levels, model.component_std())
+    }
+}
+
+/// What a corrector step with its centre `held` lacks of the midpoint rule, once the centre is known that it has
+/// led to.
+fn follow(state: &mut DMatrix<f64>, held: Option<DMatrix<f64>>, centre: &DMatrix<f64>, share: f64) {
+    if let Some(held) = held {
+        state.zip_zip_apply(centre, &held, |u, now, before| *u += share * (now - before));
     }
 }

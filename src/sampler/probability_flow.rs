@@ -55,7 +55,7 @@ impl ProbabilityFlow {
     /// Takes `steps` steps, geometric in τ between the ends of the levels; default 20 or more. The model is
     /// then asked at levels between the given ones.
     ///
-    /// Zero is an error when sampling.
+    /// Zero is an error where the sampler is put in, and when sampling.
     pub fn with_steps(self, steps: usize) -> Self {
         Self { steps: Steps::Geometric(steps) }
     }
@@ -94,5 +94,9 @@ impl Sampler for ProbabilityFlow {
         }
         rows.copy_from(&state);
         Ok(())
+    }
+
+    fn check(&self, model: &dyn ScoreModel, levels: &NoiseLevels) -> Result<()> {
+        self.steps.check(model, levels, model.component_std())
     }
 }

@@ -163,6 +163,86 @@ fn the_signal_of_a_level_is_a_matter_of_units() {
     }
 }
 
+/// A share of a law in a second cluster, `distance` standard deviations away in all directions alike.
+fn far_cluster(dim: usize, share: f64, distance: f64) -> GaussianMixture {
+    let means = DMatrix::from_fn(2, dim, |row, _| row as f64 * distance / (dim as f64).sqrt());
+    GaussianMixture::spherical(DVector::from_vec(vec![1.0 - share, share]), means, 1.0).unwrap()
+}
+
+/// 5 laws × 5 samplers, two-sided 6e-5 each: about 2e-3 together. Levels start at four standard deviations of the
+/// law, where the small cluster is a bump of its own.
+#[test]
+fn small_clusters_far_away_keep_their_share() {
+    const DRAWS: usize = 100_000;
+    let laws = [(1, 0.0005, 1_000.0), (1, 0.01, 100.0), (2, 0.01, 20.0), (3, 0.1, 5.0), (5, 0.003, 60.0)];
+    for (seed, (dim, share, distance)) in laws.into_iter().enumerate() {
+        let law = far_cluster(dim, share, distance);
+        let data_std = (share * (1.0 - share) * distance * distance + 1.0).sqrt();
+        let levels = NoiseLevels::variance_exploding([4.0 * data_std, 1.0, 0.0]).unwrap();
+        let half = 0.5 * distance * (dim as f64).sqrt();
+        // The share beyond the middle, to which the other cluster adds Φ(−distance/2).
+        let beyond = share + (1.0 - 2.0 * share) * (1.0 - normal_cdf(0.5 * distance));
+        let error = (beyond * (1.0 - beyond) / DRAWS as f64).sqrt();
+        for sampler in samplers() {
+            let rows = sampler.sample(&law, &levels, DRAWS, &mut rng(seed as u64)).unwrap();
+            let found = rows.row_iter().filter(|row| row.sum() > half).count() as f64 / DRAWS as f64;
+            let off = (found - beyond) / error;
+            assert!(off.abs() < 4.0, "{sampler:?}, {share} at {distance}: {found}, {off:.1} standard errors");
+        }
+    }
+}
+
+/// Variances at 100,000 draws within four standard errors and .2 %: three component widths are what steps of this
+/// length are good for.
+#[test]
+fn a_wide_gaussian_keeps_its_variance() {
+    const DRAWS: usize = 100_000;
+    for width in [0.7, 1.0, 2.0, 3.0f64] {
+        // Known to the sampler as centres of this width, blurred by 1.
+        let variance = width * width + 1.0;
+        let law = Wide { variance };
+        let levels = NoiseLevels::variance_exploding([4.0 * variance.sqrt(), 1.0, 0.0]).unwrap();
+        for sampler in samplers_of_wide() {
+            let rows = sampler.sample(&law, &levels, DRAWS, &mut rng(3)).unwrap();
+            let off = rows.variance() / variance - 1.0;
+            assert!(off.abs() < 4.0 * (2.0 / DRAWS as f64).sqrt() + 0.002, "{sampler:?} {width}: {off}");
+        }
+    }
+}
+
+fn samplers_of_wide() -> Vec<Box<dyn Sampler>> {
+    let mut samplers = diffusions();
+    samplers.push(Box::new(PredictorCorrector::new().with_corrections(3)));
+    samplers.push(Box::new(PredictorCorrector::new().with_step_size(0.3)));
+    samplers
+}
+
+/// N(0, variance), with a blur of 1.
+struct Wide {
+    variance: f64,
+}
+
+impl ScoreModel for Wide {
+    fn dim(&self) -> usize {
+        1
+    }
+
+    fn score_into(
+        &self,
+        level: NoiseLevel,
+        points: DMatrixView<'_, f64>,
+        mut score: DMatrixViewMut<'_, f64>,
+    ) -> Result<()> {
+        let variance = self.variance * level.signal().powi(2) + level.noise().powi(2);
+        score.zip_apply(&points, |value, y| *value = -y / variance);
+        Ok(())
+    }
+
+    fn component_std(&self) -> f64 {
+        1.0
+    }
+}
+
 /// N(3, ¼) known by its score alone: no component width, no start law.
 struct Narrow;
 

@@ -69,6 +69,17 @@ pub trait Sampler: Any + Debug + Send + Sync {
         rows: DMatrixViewMut<'_, f64>,
     ) -> Result<()>;
 
+    /// Whether it can draw from `model` at `levels`, which is asked when the two are put together
+    /// ([`DiffusionModel::with_sampler`](crate::DiffusionModel::with_sampler), and fits): what it cannot serve is
+    /// refused there, and not at the first draw. The default refuses nothing.
+    ///
+    /// # Errors
+    /// Those that drawing would meet: of the sampler's settings, and of what the model does not have.
+    fn check(&self, model: &dyn ScoreModel, levels: &NoiseLevels) -> Result<()> {
+        let _ = (model, levels);
+        Ok(())
+    }
+
     /// `n` independent draws: n × d.
     ///
     /// Rows are drawn in chunks of 1,024, one Xoshiro256++ stream a chunk, seeded from `rng` in
@@ -108,6 +119,10 @@ impl<T: Sampler + ?Sized> Sampler for Box<T> {
         rows: DMatrixViewMut<'_, f64>,
     ) -> Result<()> {
         (**self).sample_into(model, levels, rng, rows)
+    }
+
+    fn check(&self, model: &dyn ScoreModel, levels: &NoiseLevels) -> Result<()> {
+        (**self).check(model, levels)
     }
 
     fn sample(

@@ -27,7 +27,7 @@ struct SavedFit {
 
 impl Header for SavedFit {
     const FORMAT: &'static str = "gmix-diffusion fit";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
 }
 
 impl SavedFit {

@@ -36,11 +36,11 @@ pub(super) struct SavedModel {
     covariance: DMatrix<f64>,
     component_std: f64,
     levels: NoiseLevels,
-    /// The mixture whose score the polynomials correct, if there is one.
+    /// The mixture that is the law, if there is one.
     base: Option<MixtureLaw>,
     /// The partitions of all levels, each once.
     partitions: Vec<SavedPartition>,
-    /// The polynomials of each level, if it has any.
+    /// The polynomials of each level, if it has any; beside a base only in files of earlier releases.
     scores: Vec<Option<SavedScore>>,
     /// Index of the partition that names the parts of the law.
     cells: usize,

@@ -38,6 +38,15 @@ macro_rules! forward {
                 let $this = self;
                 $crate::score::ScoreModel::start(&$model, level)
             }
+            fn start_sample_into(
+                &self,
+                level: $crate::process::NoiseLevel,
+                rng: &mut dyn ::rand::Rng,
+                rows: ::nalgebra::DMatrixViewMut<'_, f64>,
+            ) -> $crate::error::Result<()> {
+                let $this = self;
+                $crate::score::ScoreModel::start_sample_into(&$model, level, rng, rows)
+            }
             fn exact_sample_into(
                 &self,
                 rng: &mut dyn ::rand::Rng,
@@ -58,6 +67,15 @@ macro_rules! forward {
             ) -> $crate::error::Result<()> {
                 let $this = self;
                 $crate::score::DifferentiableScore::score_and_divergence_into(&$model, level, points, score, divergence)
+            }
+            fn start_log_density_into(
+                &self,
+                level: $crate::process::NoiseLevel,
+                points: ::nalgebra::DMatrixView<'_, f64>,
+                log_density: &mut [f64],
+            ) -> $crate::error::Result<()> {
+                let $this = self;
+                $crate::score::DifferentiableScore::start_log_density_into(&$model, level, points, log_density)
             }
         }
 

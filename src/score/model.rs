@@ -2,7 +2,7 @@ use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
 use rand::Rng;
 
 use super::gaussian_law::GaussianLaw;
-use super::start::probe;
+use super::start::{draw_gaussian_into, gaussian_log_density_into, noise_into, probe};
 use crate::error::{Error, Result};
 use crate::process::NoiseLevel;
 use crate::shapes::check_columns;
@@ -105,7 +105,7 @@ pub trait ScoreModel: Send + Sync {
         0.0
     }
 
-    /// The Gaussian that stands for Y at `level`, from which a reverse diffusion starts.
+    /// The Gaussian that stands for Y at `level`: its mean and covariance, where these are known.
     ///
     /// The default probes the score: mean shift y ← y + s² ∇ log p(y) to the mode, then central
     /// differences for the precision. It is accurate where Y is close to Gaussian, as at the
@@ -116,6 +116,30 @@ pub trait ScoreModel: Send + Sync {
     /// which is nearly Gaussian at this level.
     fn start(&self, level: NoiseLevel) -> Result<GaussianLaw> {
         probe(self.dim(), level.noise(), |points| self.score(level, points))
+    }
+
+    /// Fills the rows of `rows` (n × d) with independent draws of Y at `level`, from the one stream `rng`: where
+    /// a reverse diffusion starts.
+    ///
+    /// What starts wrong ends wrong: a small cluster far away is lost where a Gaussian stands for a law that is
+    /// not Gaussian yet. The default draws X by [`exact_sample_into`](Self::exact_sample_into) and adds the noise;
+    /// of a model without such draws it takes the Gaussian of [`start`](Self::start). A model that knows its law
+    /// at the noisiest level, but not that of X, overrides it.
+    ///
+    /// # Errors
+    /// Those of the two.
+    fn start_sample_into(
+        &self,
+        level: NoiseLevel,
+        rng: &mut dyn Rng,
+        mut rows: DMatrixViewMut<'_, f64>,
+    ) -> Result<()> {
+        match self.exact_sample_into(rng, rows.as_view_mut()) {
+            Ok(()) => noise_into(level, rng, rows),
+            Err(Error::NoExactDraws) => draw_gaussian_into(self.start(level)?, rng, rows),
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// Fills the rows of `rows` (n × d) with independent draws of X, from the one stream `rng`, where
@@ -149,6 +173,23 @@ pub trait DifferentiableScore: ScoreModel {
         score: DMatrixViewMut<'_, f64>,
         divergence: &mut [f64],
     ) -> Result<()>;
+
+    /// Writes the logarithm of the density of Y at `level`, at the rows of `points` (n × d, in the units of Y),
+    /// into `log_density` (length n): where the density by a probability flow starts, as draws do at
+    /// [`start_sample_into`](ScoreModel::start_sample_into).
+    ///
+    /// The default takes the Gaussian of [`start`](ScoreModel::start); a law in closed form overrides it.
+    ///
+    /// # Errors
+    /// Those of `start`; [`Error::NotPositiveDefinite`] when that Gaussian has no density.
+    fn start_log_density_into(
+        &self,
+        level: NoiseLevel,
+        points: DMatrixView<'_, f64>,
+        log_density: &mut [f64],
+    ) -> Result<()> {
+        gaussian_log_density_into(&self.start(level)?, points, log_density)
+    }
 }
 
 /// A score model whose log-density is known in closed form at every level.

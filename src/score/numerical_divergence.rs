@@ -86,6 +86,15 @@ impl<M: ScoreModel> ScoreModel for NumericalDivergence<M> {
         self.0.start(level)
     }
 
+    fn start_sample_into(
+        &self,
+        level: NoiseLevel,
+        rng: &mut dyn Rng,
+        rows: DMatrixViewMut<'_, f64>,
+    ) -> Result<()> {
+        self.0.start_sample_into(level, rng, rows)
+    }
+
     fn exact_sample_into(&self, rng: &mut dyn Rng, rows: DMatrixViewMut<'_, f64>) -> Result<()> {
         self.0.exact_sample_into(rng, rows)
     }

@@ -10,8 +10,7 @@ use crate::rows::FoldedSample;
 /// on a path of its own; for every number of cells a few EM steps follow whose covariances are
 /// shrunk as far as sampling noise explains their differences; the number of cells is the smallest
 /// within reach of the best held-out likelihood. What results is a Gaussian mixture, closed form at
-/// every noise level, so the cells of all levels are the same; polynomials are regressed on what
-/// it leaves over.
+/// every noise level, so the cells of all levels are the same.
 ///
 /// # Examples
 /// ```
@@ -41,8 +40,7 @@ impl Default for GaussianPartitioner {
 
 impl GaussianPartitioner {
     /// On how many folds cells are searched, each time without the fold's rows; on all by default.
-    /// With one, which takes a fifth of the time, the density is that of one fit to all rows, with no average and
-    /// no polynomials.
+    /// With one, which takes a fifth of the time, the density is that of one fit to all rows, with no average.
     pub fn with_paths(self, paths: usize) -> Self {
         Self { paths: paths.max(1), ..self }
     }

@@ -221,7 +221,7 @@ fn what_is_something_else_does_not_load() {
     let saved = serde_json::to_value(&fit).unwrap();
     for (path, value, what) in [
         ("/format", json!("gmix-diffusion model"), "the format is not \"gmix-diffusion fit\""),
-        ("/version", json!(7), "version 7 is not known to this release, which reads 2"),
+        ("/version", json!(7), "version 7 is not known to this release, which reads 3"),
         ("/learner/component_std", json!(-1.0), "component std is -1"),
         ("/learner/regression/ridge", json!([]), "ridge strength"),
     ] {

@@ -16,7 +16,11 @@ fn target(name: &str) -> Box<dyn gmix_diffusion::reference::Law> {
 }
 
 fn fitted(name: &str, rng: &mut StdRng) -> DiffusionModel {
-    DiffusionLearner::new().fit(&target(name).draw(3_000, rng), rng).unwrap().with_sampler(ExactSampler)
+    DiffusionLearner::new()
+        .fit(&target(name).draw(3_000, rng), rng)
+        .unwrap()
+        .with_sampler(ExactSampler)
+        .unwrap()
 }
 
 /// With p the truth, q the model's density and q′ the law of its draws, E_p(1 − q/p)₊ is the total variation
@@ -61,7 +65,7 @@ fn the_reverse_diffusion_draws_from_the_same_law() {
     let model = fitted("balls5d", &mut rng);
     assert!(model.report().radial_shape.is_some(), "the balls' cells have a shape of their own");
     let exact = model.sample(N, &mut rng).unwrap();
-    let diffused = model.clone().with_sampler(Ddpm::new()).sample(N, &mut rng).unwrap();
+    let diffused = model.clone().with_sampler(Ddpm::new()).unwrap().sample(N, &mut rng).unwrap();
     for power in [1, 2, 4] {
         let (a, b) = (exact.map(|x| x.powi(power)), diffused.map(|x| x.powi(power)));
         for (a, b) in a.column_iter().zip(b.column_iter()) {
@@ -95,7 +99,7 @@ fn rows_on_a_line_in_the_plane_are_drawn_on_it() {
     let model = DiffusionLearner::new().fit(&rows, &mut rng).unwrap();
     let clean = NoiseLevels::variance_exploding([0.0]).unwrap();
     let outside = ExactSampler.sample(&model, &clean, 500, &mut rng).unwrap();
-    let inside = model.with_sampler(ExactSampler).sample(500, &mut rng).unwrap();
+    let inside = model.with_sampler(ExactSampler).unwrap().sample(500, &mut rng).unwrap();
     for row in outside.row_iter().chain(inside.row_iter()) {
         assert!((4.0 * (row[0] - 1.0) + 3.0 * (row[1] - 1.0)).abs() < 1e-9, "{row}");
     }
@@ -106,6 +110,11 @@ fn a_learned_score_without_a_closed_form_has_none() {
     let mut rng = StdRng::seed_from_u64(7);
     let rows = target("gmm1d_k2").draw(400, &mut rng);
     let learner = DiffusionLearner::new().with_partitioner(VoronoiPartitioner::soft());
-    let model = learner.fit(&rows, &mut rng).unwrap().with_sampler(ExactSampler);
-    assert!(matches!(model.sample(10, &mut rng), Err(Error::NoExactDraws)));
+    let model = learner.fit(&rows, &mut rng).unwrap();
+    assert!(matches!(model.with_sampler(ExactSampler), Err(Error::NoExactDraws)));
+    // A fit says so after its first pass, before it learns what could not be drawn.
+    let mut fit = learner.with_sampler(ExactSampler).begin(&mut rng).unwrap();
+    let first = fit.next_pass().unwrap();
+    let sums = first.accumulate(rows.rows(0, 400), 0).unwrap();
+    assert!(matches!(fit.absorb(sums), Err(Error::NoExactDraws)));
 }

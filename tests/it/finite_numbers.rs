@@ -58,7 +58,7 @@ proptest! {
         let points = DMatrix::from_row_slice(2, 2, &[point[0], point[1], point[0] + 1e-300 * near, point[1]]);
         for model in models() {
             let inner = model.score_model();
-            let levels = model.levels();
+            let levels = model.score_model().levels();
             let between = levels.noisiest().noise_to_signal() * share.powi(4);
             let between = NoiseLevel::variance_exploding(between.max(levels.quietest().noise_to_signal())).unwrap();
             for level in [levels.noisiest(), between, levels.quietest()] {
@@ -105,7 +105,7 @@ proptest! {
 }
 
 proptest! {
-    // A probability flow where polynomials correct the score.
+    // A probability flow level by level.
     #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 8, ..ProptestConfig::default() })]
 
     #[test]
@@ -175,7 +175,7 @@ fn scores_learned_in_five_hundred_dimensions_are_finite() {
     let mut points = normals(4, 500);
     points.row_mut(1).scale_mut(1e8);
     assert!(finite(&model.log_density(&points).unwrap()));
-    for level in [model.levels().noisiest(), model.levels().quietest()] {
+    for level in [model.score_model().levels().noisiest(), model.score_model().levels().quietest()] {
         assert!(finite(&model.score_model().score(level, &points).unwrap()));
     }
     assert!(finite(&model.sample(20, &mut StdRng::seed_from_u64(3)).unwrap()));

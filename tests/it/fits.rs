@@ -70,7 +70,7 @@ pub(crate) fn assert_works(what: &str, learner: DiffusionLearner, rows: DMatrix<
     assert!(density.iter().all(|l| l.is_finite()), "{what}: a log-density is not finite");
     assert!(share.iter().all(|r| (0.0..=1.0 + 1e-9).contains(r)), "{what}: not a share");
     let levels = &model.report().levels;
-    assert_eq!(levels.len(), model.levels().len(), "{what}");
+    assert_eq!(levels.len(), model.score_model().levels().len(), "{what}");
     let computed =
         |level: &LevelReport| level.held_out_loss.map_or(level.work == Work::default(), f64::is_finite);
     assert!(levels.iter().all(computed), "{what}: a loss is not finite");

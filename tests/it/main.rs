@@ -13,6 +13,7 @@ mod table_cache;
 mod directories;
 mod fits;
 
+mod cells_decide;
 mod checkpoints;
 mod degenerate_data;
 mod density_is_normalised;
@@ -28,8 +29,8 @@ mod interruption;
 mod kinds_of_data;
 mod links;
 mod one_gaussian;
+mod one_law;
 mod own_parts;
-mod polynomials_decide;
 mod process_pool;
 mod properties;
 mod recovers_mixtures;

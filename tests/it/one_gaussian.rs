@@ -100,7 +100,7 @@ fn in_data_units(model: &DiffusionModel, level: NoiseLevel) -> NoiseLevel {
 }
 
 fn assert_exact_at_fitted_levels(model: &DiffusionModel, sample: &GaussianMixture) {
-    for (index, &level) in model.levels().iter().enumerate() {
+    for (index, &level) in model.score_model().levels().iter().enumerate() {
         let level = in_data_units(model, level);
         let points = points_inside(0.999, sample, level, 100, index as u64);
         let expected = sample.score(level, &points).unwrap();
@@ -121,7 +121,7 @@ fn the_score_is_exact_at_fitted_levels() {
 fn the_score_is_exact_at_variance_preserving_levels() {
     for (seed, case) in cases().iter().enumerate() {
         let (model, sample) = fitted(case, 10 + seed as u64, Some(OrnsteinUhlenbeck::new()));
-        assert!(model.levels().noisiest().signal() < 0.1);
+        assert!(model.score_model().levels().noisiest().signal() < 0.1);
         assert_exact_at_fitted_levels(&model, &sample);
     }
 }
@@ -131,7 +131,7 @@ fn the_score_is_exact_at_variance_preserving_levels() {
 fn the_score_is_exact_between_fitted_levels() {
     for (seed, case) in cases().iter().enumerate() {
         let (model, sample) = fitted(case, 20 + seed as u64, None::<OrnsteinUhlenbeck>);
-        for pair in model.levels().windows(2) {
+        for pair in model.score_model().levels().windows(2) {
             let noise = 0.5 * (pair[0].noise() + pair[1].noise());
             let level = in_data_units(&model, NoiseLevel::variance_exploding(noise).unwrap());
             let points = points_inside(0.999, &sample, level, 50, 5);

@@ -244,7 +244,7 @@ fn learners() -> [DiffusionLearner; 2] {
     [DiffusionLearner::new(), DiffusionLearner::new().with_component_std(0.5)]
 }
 
-/// Without folds there is nothing to judge polynomials by, so that none are regressed.
+/// Cells of one search, as `fast` has them.
 fn one_path() -> GaussianPartitioner {
     GaussianPartitioner::default().with_paths(1)
 }
@@ -403,8 +403,8 @@ proptest! {
         }
     }
 
-    /// Sums over columns are then taken in another order; nothing else where no polynomials are regressed, for which
-    /// noise is drawn column by column.
+    /// Sums over columns are then taken in another order; where folds are searched on their own, a number of cells may turn
+    /// on that.
     #[test]
     fn the_order_of_columns_does_not_matter(seed: u64) {
         let of_sums = distances_of_swapped_columns(seed, learners().map(|learner| learner.with_mixture(one_path())));

@@ -276,7 +276,7 @@ fn points_of_another_dimension_are_errors_at_every_door() {
     assert!(is_mismatch(model.score(NoiseLevel::CLEAN, &wrong)));
     assert!(is_mismatch(model.denoise(NoiseLevel::CLEAN, &wrong)));
     assert!(is_mismatch(model.score_model().score(NoiseLevel::CLEAN, &wrong)));
-    assert!(is_mismatch(log_density(model.score_model(), model.levels(), &wrong)));
+    assert!(is_mismatch(log_density(model.score_model(), model.score_model().levels(), &wrong)));
     let mixture = GaussianMixture::kernel(&normals(5, 2), 1.0).unwrap();
     assert!(is_mismatch(LogDensity::log_density(&mixture, NoiseLevel::CLEAN, &wrong)));
 }
@@ -295,7 +295,7 @@ fn points_that_are_not_finite_are_errors_and_far_ones_are_not() {
         assert!(matches!(model.log_density(&points), Err(Error::NotFinite { row: 1, column: 0, .. })));
         for distance in [1e3, 1e8, 1e100, 1e250] {
             let far = DMatrix::from_row_slice(2, 2, &[distance, 0.0, -distance, distance]);
-            let level = *model.levels().last().unwrap();
+            let level = *model.score_model().levels().last().unwrap();
             let score = model.score(level, &far).unwrap();
             assert!(score[(0, 0)] < 0.0 && score[(1, 0)] > 0.0, "{distance}: {score}");
             let density = model.log_density(&far).unwrap();

@@ -1,9 +1,13 @@
 //! The units of a column do not matter: powers of ten and shifts at all, other factors hardly.
 
+use approx::assert_relative_eq;
 use gmix_diffusion::nalgebra::DMatrix;
 use gmix_diffusion::rand::{SeedableRng, rngs::StdRng};
-use gmix_diffusion::reference::{Law, targets};
-use gmix_diffusion::{DiffusionLearner, DiffusionModel, NoiseLevel, metrics};
+use gmix_diffusion::reference::{Law, Sphere, targets};
+use gmix_diffusion::{
+    DiffusionLearner, DiffusionModel, Error, Geometric, Karras, NoiseLevel, NoiseLevels, NoiseSchedule,
+    ProbabilityFlow, Sampler, VarianceExploding, VoronoiPartitioner, log_density, metrics,
+};
 
 const ROWS: usize = 2_000;
 const SEEDS: u64 = 2;
@@ -100,4 +104,71 @@ fn a_given_component_std_gives_all_columns_one_unit() {
     let model =
         DiffusionLearner::new().with_component_std(1.0).fit(&rows, &mut StdRng::seed_from_u64(7)).unwrap();
     assert_eq!(model.units().uniform_scale(), Some(10.0));
+}
+
+/// Radius 300 in the data's units, of which a working unit is 100.
+#[test]
+fn levels_of_a_model_are_in_the_units_of_the_model() {
+    let mut rng = StdRng::seed_from_u64(4);
+    let rows = Sphere::circle(3.0, 2, 0.3).unwrap().draw(2_000, &mut rng) * 100.0;
+    for learner in [
+        DiffusionLearner::new(),
+        DiffusionLearner::new().with_partitioner(VoronoiPartitioner::soft()).with_component_std(30.0),
+    ] {
+        let model = learner.fit(&rows, &mut rng).unwrap();
+        assert_eq!(model.units().uniform_scale(), Some(100.0));
+        let (levels, inner) = (model.levels().unwrap(), model.score_model());
+        assert_relative_eq!(
+            levels.noisiest().noise(),
+            100.0 * inner.levels().noisiest().noise(),
+            max_relative = 1e-12
+        );
+        let drawn = ProbabilityFlow::new().sample(&model, &levels, 2_000, &mut rng).unwrap();
+        let radius = drawn.row_iter().map(|row| row.norm()).sum::<f64>() / 2_000.0;
+        assert!((radius - 300.0).abs() < 6.0, "{radius}");
+        let density = log_density(&model, &levels, &rows.rows(0, 50).into_owned()).unwrap();
+        let own = model.log_density(&rows.rows(0, 50).into_owned()).unwrap();
+        assert!((&density - &own).amax() < 0.05, "{}", (density - own).amax());
+        // Levels of other units start elsewhere: an error, or draws of the same law where a start is in closed form.
+        match ProbabilityFlow::new().sample(&model, inner.levels(), 2_000, &mut rng) {
+            Err(error) => assert!(matches!(error, Error::LevelOutOfRange { .. }), "{error}"),
+            Ok(drawn) => {
+                let radius = drawn.row_iter().map(|row| row.norm()).sum::<f64>() / 2_000.0;
+                assert!((radius - 300.0).abs() < 6.0, "{radius}");
+            }
+        }
+        assert!(matches!(
+            ProbabilityFlow::new().sample(inner, &levels, 10, &mut rng),
+            Err(Error::LevelOutOfRange { .. })
+        ));
+    }
+    // Columns of their own scales have no unit for noise.
+    let stretched = DMatrix::from_fn(2_000, 2, |i, j| rows[(i, j)] * [1.0, 3e4][j]);
+    let model = DiffusionLearner::new().fit(&stretched, &mut rng).unwrap();
+    assert!(matches!(model.levels(), Err(Error::AnisotropicUnits { .. })));
+}
+
+/// Rows at ±.005: a noise of the first level is one in their units.
+#[test]
+fn noises_of_a_schedule_are_in_the_data_s_units() {
+    let mut rng = StdRng::seed_from_u64(5);
+    let rows = targets::gmm1d_k2().draw(1_000, &mut rng) * 0.005;
+    let noisiest = 4.0 * rows.variance().sqrt();
+    let schedules: [Box<dyn NoiseSchedule>; 4] = [
+        Box::new(Geometric::new().with_noisiest(noisiest)),
+        Box::new(VarianceExploding::new().with_noisiest(noisiest)),
+        Box::new(Karras::new().with_noisiest(noisiest)),
+        Box::new(NoiseLevels::variance_exploding([noisiest, 0.3 * noisiest, 0.1 * noisiest, 0.0]).unwrap()),
+    ];
+    for schedule in schedules {
+        let model = DiffusionLearner::new().with_schedule(schedule).fit(&rows, &mut rng).unwrap();
+        assert_relative_eq!(model.levels().unwrap().noisiest().noise(), noisiest, max_relative = 1e-12);
+        let unit = model.units().uniform_scale().unwrap();
+        assert!(unit < 0.1, "{unit}");
+        let (found, expected) = (model.sample(4_000, &mut rng).unwrap().variance(), rows.variance());
+        assert!((found / expected - 1.0).abs() < 0.15, "{found} {expected}");
+    }
+    let stretched = DMatrix::from_fn(1_000, 2, |i, j| [rows[i], (i as f64 * 0.61).fract() * 1e5][j]);
+    let learner = DiffusionLearner::new().with_schedule(Geometric::new().with_noisiest(1.0));
+    assert!(matches!(learner.fit(&stretched, &mut rng), Err(Error::NoUnitOfNoise)));
 }

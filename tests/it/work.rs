@@ -17,8 +17,6 @@ use gmix_diffusion::{
 const FEW: usize = 2_000;
 /// More rows than the subsample, so that cells are refined on all of them.
 const MANY: usize = 20_000;
-/// Rows of the subsample.
-const SAMPLE: u64 = 10_000;
 
 fn fitted(learner: &DiffusionLearner, law: &dyn Law, n: usize) -> FitReport {
     let mut rng = StdRng::seed_from_u64(1);
@@ -40,31 +38,13 @@ fn solves(report: &FitReport) -> u64 {
 }
 
 #[test]
-fn the_default_reads_rows_twice_and_regresses_few_features() {
-    for (law, features) in [(&targets::gmm2d_k3() as &dyn Law, 30), (&targets::gmm10d_k5(), 75)] {
-        let report = fitted(&DiffusionLearner::new(), law, FEW);
-        assert!(report.passes <= 2, "{report}");
-        // Two antithetic draws a row, and a path of 6 strengths by 2 growths on 5 folds at a level.
-        assert!(
-            products_a_row(&report).iter().all(|&products| products <= 2 * features * features),
-            "{report}"
-        );
-        assert!(solves(&report) <= 61 * report.levels.len() as u64, "{report}");
-    }
-}
-
-#[test]
-fn where_cells_are_many_nothing_is_regressed() {
-    let report = fitted(&DiffusionLearner::new(), &targets::ring2d(), FEW);
-    assert!(report.passes <= 1 && solves(&report) == 0, "{report}");
-    assert!(products_a_row(&report).iter().all(|&products| products == 0), "{report}");
-}
-
-#[test]
-fn the_fast_composition_reads_rows_once() {
-    for law in [&targets::gmm2d_k3() as &dyn Law, &targets::ring2d()] {
-        let report = fitted(&DiffusionLearner::fast(), law, FEW);
-        assert!(report.passes <= 1 && solves(&report) == 0, "{report}");
+fn a_mixture_reads_rows_once_and_regresses_nothing() {
+    for learner in [DiffusionLearner::new(), DiffusionLearner::fast()] {
+        for law in [&targets::gmm2d_k3() as &dyn Law, &targets::ring2d(), &targets::gmm10d_k5()] {
+            let report = fitted(&learner, law, FEW);
+            assert!(report.passes <= 1 && solves(&report) == 0, "{report}");
+            assert!(products_a_row(&report).iter().all(|&products| products == 0), "{report}");
+        }
     }
 }
 
@@ -73,21 +53,10 @@ fn more_rows_than_the_subsample_cost_a_bounded_number_of_passes() {
     for learner in [DiffusionLearner::new(), DiffusionLearner::fast()] {
         for law in [&targets::gmm2d_k3() as &dyn Law, &targets::ring2d()] {
             let report = fitted(&learner, law, MANY);
-            // Moments, regression, and four EM steps with one judgement for each of up to two groups.
-            assert!(report.passes <= 12, "{report}");
+            // Moments, and four EM steps with one judgement for each of up to two groups.
+            assert!(report.passes <= 11, "{report}");
         }
     }
-}
-
-/// On a mixture of Gaussians polynomials promise nothing, and are tried on the sample alone.
-#[test]
-fn where_nothing_is_promised_many_rows_cost_the_products_of_a_sample() {
-    let [few, many] = [FEW, MANY].map(|n| fitted(&DiffusionLearner::new(), &targets::gmm2d_k3(), n));
-    let products = |report: &FitReport, rows: u64| -> Vec<u64> {
-        products_a_row(report).into_iter().map(|products| products * report.n_rows / rows).collect()
-    };
-    assert_eq!(products(&few, FEW as u64), products(&many, SAMPLE));
-    assert_eq!(solves(&few), solves(&many));
 }
 
 #[test]
