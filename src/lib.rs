@@ -158,6 +158,7 @@ mod parallel;
 mod passes;
 mod polynomial;
 mod process;
+mod questions;
 mod report;
 mod rows;
 mod sampler;
@@ -181,7 +182,7 @@ pub use density::{log_density, log_density_with_control};
 pub use error::{Error, Result};
 pub use learner::{DiffusionLearner, DiffusionModel, Fit, FitObserver};
 pub use mixture::{
-    CrossFit, CrossFittedMixture, GaussianMixture, MixtureEstimator, MixtureParameters, TriedCells,
+    ColumnLaw, CrossFit, CrossFittedMixture, GaussianMixture, MixtureEstimator, MixtureParameters, TriedCells,
 };
 pub use passes::{Pass, RowSource, Statistics};
 pub use polynomial::{PiecewisePolynomialScore, PolynomialRegression, RegressionTarget};
@@ -189,6 +190,7 @@ pub use process::{
     CosineBeta, DataScale, Geometric, Karras, LinearBeta, NoiseLevel, NoiseLevels, NoiseSchedule,
     OrnsteinUhlenbeck, VarianceExploding,
 };
+pub use questions::{DensityLevel, Mixture, Observation, Predictions, Surprise, WeightedDraws};
 pub use report::{FitReport, FitWarning, LevelReport, Work};
 pub use rows::{FoldedSample, IsotropicRest, Rows};
 pub use sampler::{Ddpm, ExactSampler, PredictorCorrector, ProbabilityFlow, Sampler};

@@ -5,6 +5,7 @@ mod fit;
 mod fitting;
 mod model;
 mod observer;
+mod questions;
 mod settings;
 
 pub use fit::Fit;

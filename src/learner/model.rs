@@ -6,17 +6,16 @@ use rand_distr::Distribution;
 use rand_distr::multi::MultiDistribution;
 
 use crate::cells::Partition;
-use crate::coordinates::Units;
+use crate::coordinates::{InUnits, Units};
 use crate::density::{check_points, log_density, log_density_with_control};
-#[cfg(doc)]
-use crate::error::Error;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::polynomial::PiecewisePolynomialScore;
 use crate::process::{NoiseLevel, NoiseLevels};
+use crate::questions::Mixture;
 use crate::report::FitReport;
 use crate::sampler::Sampler;
 use crate::score::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel};
-use crate::shapes::{check_columns, check_room, check_room_for_rows, check_room_for_values};
+use crate::shapes::check_columns;
 
 /// A learned law: draws rows, evaluates its log-density and its score.
 ///
@@ -162,6 +161,33 @@ impl DiffusionModel {
         &self.masses
     }
 
+    /// The law as a value, of which any question is answered in closed form: marginals, conditionals, predictions for
+    /// many rows at once.
+    ///
+    /// It is what [`sample`](Self::sample) draws: X where the quietest level is clean, else Y/a there.
+    ///
+    /// # Errors
+    /// [`Error::NoClosedForm`] where polynomials correct the cells, or cells were found level by level. Of the former,
+    /// [`base`](Self::base) is what they correct.
+    pub fn mixture(&self) -> Result<Mixture> {
+        if self.score.base().is_some() && self.score.is_corrected() {
+            let reason = "polynomials correct its cells: `base` is the law without them";
+            return Err(Error::NoClosedForm { reason });
+        }
+        self.base()
+    }
+
+    /// The law of the cells alone, without the polynomials that may correct them.
+    ///
+    /// # Errors
+    /// [`Error::NoClosedForm`] where cells were found level by level.
+    pub fn base(&self) -> Result<Mixture> {
+        match self.score.base() {
+            Some(base) => Mixture::of_model(self.units.clone(), base, self.levels().quietest()),
+            None => Err(Error::NoClosedForm { reason: "its cells were found level by level" }),
+        }
+    }
+
     /// The fitted noise levels, in working units.
     pub fn levels(&self) -> &NoiseLevels {
         self.score.levels()
@@ -187,13 +213,9 @@ impl DiffusionModel {
         Self { sampler: Arc::new(sampler), ..self }
     }
 
-    /// `level` of the data's units in working units, with the scale c of one working unit.
-    fn working_level(&self, level: NoiseLevel) -> Result<NoiseLevel> {
-        if level.noise() == 0.0 {
-            return Ok(level);
-        }
-        let scale = self.units.one_scale()?;
-        NoiseLevel::new(level.signal(), level.noise() / scale)
+    /// The learned score in the data's units.
+    fn outside(&self) -> InUnits<'_, PiecewisePolynomialScore> {
+        InUnits { model: &self.score, units: &self.units }
     }
 }
 
@@ -206,42 +228,22 @@ impl ScoreModel for DiffusionModel {
         &self,
         level: NoiseLevel,
         points: DMatrixView<'_, f64>,
-        mut score: DMatrixViewMut<'_, f64>,
+        score: DMatrixViewMut<'_, f64>,
     ) -> Result<()> {
-        check_room_for_rows(self.dim(), &points, &score)?;
-        let points = points.into_owned();
-        let working = self.units.noised_to_working(level.signal(), points.clone());
-        let inner = self.score.score(self.working_level(level)?, &working)?;
-        let mut outer = self.units.gradient_to_data(&inner);
-        self.units.add_score_across(level, &points, &mut outer);
-        score.copy_from(&outer);
-        Ok(())
+        self.outside().score_into(level, points, score)
     }
 
     /// σ₀ in the data's units where all columns vary and share one scale; 0, no claim, otherwise.
     fn component_std(&self) -> f64 {
-        let scale = self.units.uniform_scale().filter(|_| self.units.hull_axes().is_none());
-        scale.map_or(0.0, |scale| scale * self.score.component_std())
+        self.outside().component_std()
     }
 
     fn start(&self, level: NoiseLevel) -> Result<GaussianLaw> {
-        let law = self.score.start(self.working_level(level)?)?;
-        let mean = self.units.noised_to_data(
-            level.signal(),
-            &DMatrix::from_row_slice(1, self.score.dim(), law.mean.as_slice()),
-        );
-        Ok(GaussianLaw {
-            mean: mean.row(0).transpose(),
-            covariance: self.units.covariance_to_data(level.noise(), &law.covariance),
-        })
+        self.outside().start(level)
     }
 
-    fn exact_sample_into(&self, rng: &mut dyn Rng, mut rows: DMatrixViewMut<'_, f64>) -> Result<()> {
-        check_room(self.dim(), &rows)?;
-        let mut working = DMatrix::zeros(rows.nrows(), self.score.dim());
-        self.score.exact_sample_into(rng, working.as_view_mut())?;
-        rows.copy_from(&self.units.to_data(&working)?);
-        Ok(())
+    fn exact_sample_into(&self, rng: &mut dyn Rng, rows: DMatrixViewMut<'_, f64>) -> Result<()> {
+        self.outside().exact_sample_into(rng, rows)
     }
 }
 
@@ -250,30 +252,10 @@ impl DifferentiableScore for DiffusionModel {
         &self,
         level: NoiseLevel,
         points: DMatrixView<'_, f64>,
-        mut score: DMatrixViewMut<'_, f64>,
+        score: DMatrixViewMut<'_, f64>,
         divergence: &mut [f64],
     ) -> Result<()> {
-        check_room_for_rows(self.dim(), &points, &score)?;
-        check_room_for_values(self.dim(), &points, divergence)?;
-        // The trace of the Hessian scales as a whole only with one scale for all columns.
-        let scale = self.units.one_scale()?;
-        let points = points.into_owned();
-        let working = self.units.noised_to_working(level.signal(), points.clone());
-        let mut inner = DMatrix::zeros(working.nrows(), working.ncols());
-        let inner_level = self.working_level(level)?;
-        self.score.score_and_divergence_into(
-            inner_level,
-            working.as_view(),
-            inner.as_view_mut(),
-            divergence,
-        )?;
-        let mut outer = self.units.gradient_to_data(&inner);
-        self.units.add_score_across(level, &points, &mut outer);
-        score.copy_from(&outer);
-        for value in divergence {
-            *value = *value / (scale * scale) + self.units.divergence_across(level);
-        }
-        Ok(())
+        self.outside().score_and_divergence_into(level, points, score, divergence)
     }
 }
 

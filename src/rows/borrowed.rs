@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 pub struct Rows<'a> {
     values: Values<'a>,
     weights: Option<&'a [f64]>,
+    empty_cells: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +42,7 @@ impl<'a> Rows<'a> {
             let expected = data.len().next_multiple_of(dim);
             return Err(Error::ShapeMismatch { what: "values in whole rows", expected, found: data.len() });
         }
-        Ok(Self { values: Values::RowMajor(data, dim), weights: None })
+        Ok(Self { values: Values::RowMajor(data, dim), weights: None, empty_cells: false })
     }
 
     /// Gives row i the weight `weights[i]`: it counts as that many equal rows. So weights that sum to 1
@@ -62,6 +63,17 @@ impl<'a> Rows<'a> {
             Some(row) => Err(Error::InvalidWeight { row, weight: weights[row] }),
             None => Ok(Self { weights: Some(weights), ..self }),
         }
+    }
+
+    /// Lets NaN stand for a cell that was not seen, where rows are asked about. Fits take whole rows: to them
+    /// NaN remains an error.
+    pub fn with_empty_cells(self) -> Self {
+        Self { empty_cells: true, ..self }
+    }
+
+    /// Whether NaN stands for a cell that was not seen.
+    pub(crate) fn has_empty_cells(&self) -> bool {
+        self.empty_cells
     }
 
     /// Number of rows n.
@@ -86,7 +98,8 @@ impl<'a> Rows<'a> {
             Values::ColumnMajor(view) => Values::ColumnMajor(view.rows(start, count)),
             Values::RowMajor(data, dim) => Values::RowMajor(&data[start * dim..(start + count) * dim], *dim),
         };
-        Rows { values, weights: self.weights.map(|weights| &weights[start..start + count]) }
+        let weights = self.weights.map(|weights| &weights[start..start + count]);
+        Rows { values, weights, empty_cells: self.empty_cells }
     }
 
     /// Appends the rows to `values`, one after the other, and their weights to `weights`.
@@ -123,18 +136,18 @@ impl<'a> Rows<'a> {
 
 impl<'a> From<&'a DMatrix<f64>> for Rows<'a> {
     fn from(rows: &'a DMatrix<f64>) -> Self {
-        Self { values: Values::ColumnMajor(rows.as_view()), weights: None }
+        Self { values: Values::ColumnMajor(rows.as_view()), weights: None, empty_cells: false }
     }
 }
 
 impl<'a> From<DMatrixView<'a, f64>> for Rows<'a> {
     fn from(rows: DMatrixView<'a, f64>) -> Self {
-        Self { values: Values::ColumnMajor(rows), weights: None }
+        Self { values: Values::ColumnMajor(rows), weights: None, empty_cells: false }
     }
 }
 
 impl<'a, const D: usize> From<&'a [[f64; D]]> for Rows<'a> {
     fn from(rows: &'a [[f64; D]]) -> Self {
-        Self { values: Values::RowMajor(rows.as_flattened(), D), weights: None }
+        Self { values: Values::RowMajor(rows.as_flattened(), D), weights: None, empty_cells: false }
     }
 }

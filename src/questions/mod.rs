@@ -1,0 +1,19 @@
+//! Questions to a law in closed form: its marginals, what is left of it once something was seen, answers for many rows.
+
+mod corrected;
+mod given;
+mod mixture;
+mod observation;
+mod pattern;
+mod surprise;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use corrected::WeightedDraws;
+pub use mixture::Mixture;
+pub use observation::Observation;
+pub use surprise::{DensityLevel, Surprise};
+pub use table::Predictions;
+
+pub(crate) use corrected::{Corrected, whole_rows};
