@@ -2,6 +2,7 @@ use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 use rand::Rng;
 
 use super::units::Units;
+use crate::density::check_points;
 use crate::error::Result;
 use crate::process::NoiseLevel;
 use crate::score::{DifferentiableScore, GaussianLaw, ScoreModel};
@@ -37,6 +38,7 @@ impl<M: ScoreModel> ScoreModel for InUnits<'_, M> {
     ) -> Result<()> {
         check_room_for_rows(self.dim(), &points, &score)?;
         let points = points.into_owned();
+        check_points(self.dim(), &points)?;
         let working = self.units.noised_to_working(level.signal(), points.clone());
         let inner = self.model.score(self.working_level(level)?, &working)?;
         let mut outer = self.units.gradient_to_data(&inner);
@@ -85,6 +87,7 @@ impl<M: DifferentiableScore> DifferentiableScore for InUnits<'_, M> {
         // The trace of the Hessian scales as a whole only with one scale for all columns.
         let scale = self.units.one_scale()?;
         let points = points.into_owned();
+        check_points(self.dim(), &points)?;
         let working = self.units.noised_to_working(level.signal(), points.clone());
         let mut inner = DMatrix::zeros(working.nrows(), working.ncols());
         let inner_level = self.working_level(level)?;

@@ -11,6 +11,7 @@ mod settings;
 pub use fit::Fit;
 pub use model::DiffusionModel;
 pub use observer::FitObserver;
+pub use questions::LawDistance;
 pub use settings::DiffusionLearner;
 
 #[cfg(feature = "serde")]

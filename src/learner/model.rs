@@ -6,7 +6,7 @@ use rand_distr::Distribution;
 use rand_distr::multi::MultiDistribution;
 
 use crate::cells::Partition;
-use crate::coordinates::{InUnits, Units};
+use crate::coordinates::Units;
 use crate::density::{check_points, log_density, log_density_with_control};
 use crate::error::{Error, Result};
 use crate::polynomial::PiecewisePolynomialScore;
@@ -15,7 +15,7 @@ use crate::questions::Mixture;
 use crate::report::FitReport;
 use crate::sampler::Sampler;
 use crate::score::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel};
-use crate::shapes::check_columns;
+use crate::shapes::{check_room, check_room_for_rows, check_room_for_values};
 
 /// A learned law: draws rows, evaluates its log-density and its score.
 ///
@@ -134,9 +134,9 @@ impl DiffusionModel {
     /// Which cell each row of `points` (n × d) belongs to, softly: n × k, rows summing to 1.
     ///
     /// # Errors
-    /// [`Error::ShapeMismatch`] when `points` does not have d columns.
+    /// [`Error::ShapeMismatch`] when `points` does not have d columns, [`Error::NotFinite`] for a point.
     pub fn responsibilities(&self, points: &DMatrix<f64>) -> Result<DMatrix<f64>> {
-        check_columns(self.dim(), points)?;
+        check_points(self.dim(), points)?;
         let active = self.score.subspace().project(&self.units.to_working(points)?);
         let bandwidth = self.levels().quietest().bandwidth(self.score.component_std());
         self.cells.responsibilities(bandwidth, &active)
@@ -183,7 +183,7 @@ impl DiffusionModel {
     /// [`Error::NoClosedForm`] where cells were found level by level.
     pub fn base(&self) -> Result<Mixture> {
         match self.score.base() {
-            Some(base) => Mixture::of_model(self.units.clone(), base, self.levels().quietest()),
+            Some(base) => Mixture::of_model(self.units.clone(), base, self.score.levels().quietest()),
             None => Err(Error::NoClosedForm { reason: "its cells were found level by level" }),
         }
     }
@@ -213,9 +213,13 @@ impl DiffusionModel {
         Self { sampler: Arc::new(sampler), ..self }
     }
 
-    /// The learned score in the data's units.
-    fn outside(&self) -> InUnits<'_, PiecewisePolynomialScore> {
-        InUnits { model: &self.score, units: &self.units }
+    /// `level` of the data's units in working units, with the scale c of one working unit.
+    fn working_level(&self, level: NoiseLevel) -> Result<NoiseLevel> {
+        if level.noise() == 0.0 {
+            return Ok(level);
+        }
+        let scale = self.units.one_scale()?;
+        NoiseLevel::new(level.signal(), level.noise() / scale)
     }
 }
 
@@ -228,22 +232,43 @@ impl ScoreModel for DiffusionModel {
         &self,
         level: NoiseLevel,
         points: DMatrixView<'_, f64>,
-        score: DMatrixViewMut<'_, f64>,
+        mut score: DMatrixViewMut<'_, f64>,
     ) -> Result<()> {
-        self.outside().score_into(level, points, score)
+        check_room_for_rows(self.dim(), &points, &score)?;
+        let points = points.into_owned();
+        check_points(self.dim(), &points)?;
+        let working = self.units.noised_to_working(level.signal(), points.clone());
+        let inner = self.score.score(self.working_level(level)?, &working)?;
+        let mut outer = self.units.gradient_to_data(&inner);
+        self.units.add_score_across(level, &points, &mut outer);
+        score.copy_from(&outer);
+        Ok(())
     }
 
     /// σ₀ in the data's units where all columns vary and share one scale; 0, no claim, otherwise.
     fn component_std(&self) -> f64 {
-        self.outside().component_std()
+        let scale = self.units.uniform_scale().filter(|_| self.units.hull_axes().is_none());
+        scale.map_or(0.0, |scale| scale * self.score.component_std())
     }
 
     fn start(&self, level: NoiseLevel) -> Result<GaussianLaw> {
-        self.outside().start(level)
+        let law = self.score.start(self.working_level(level)?)?;
+        let mean = self.units.noised_to_data(
+            level.signal(),
+            &DMatrix::from_row_slice(1, self.score.dim(), law.mean.as_slice()),
+        );
+        Ok(GaussianLaw {
+            mean: mean.row(0).transpose(),
+            covariance: self.units.covariance_to_data(level.noise(), &law.covariance),
+        })
     }
 
-    fn exact_sample_into(&self, rng: &mut dyn Rng, rows: DMatrixViewMut<'_, f64>) -> Result<()> {
-        self.outside().exact_sample_into(rng, rows)
+    fn exact_sample_into(&self, rng: &mut dyn Rng, mut rows: DMatrixViewMut<'_, f64>) -> Result<()> {
+        check_room(self.dim(), &rows)?;
+        let mut working = DMatrix::zeros(rows.nrows(), self.score.dim());
+        self.score.exact_sample_into(rng, working.as_view_mut())?;
+        rows.copy_from(&self.units.to_data(&working)?);
+        Ok(())
     }
 }
 
@@ -252,10 +277,31 @@ impl DifferentiableScore for DiffusionModel {
         &self,
         level: NoiseLevel,
         points: DMatrixView<'_, f64>,
-        score: DMatrixViewMut<'_, f64>,
+        mut score: DMatrixViewMut<'_, f64>,
         divergence: &mut [f64],
     ) -> Result<()> {
-        self.outside().score_and_divergence_into(level, points, score, divergence)
+        check_room_for_rows(self.dim(), &points, &score)?;
+        check_room_for_values(self.dim(), &points, divergence)?;
+        // The trace of the Hessian scales as a whole only with one scale for all columns.
+        let scale = self.units.one_scale()?;
+        let points = points.into_owned();
+        check_points(self.dim(), &points)?;
+        let working = self.units.noised_to_working(level.signal(), points.clone());
+        let mut inner = DMatrix::zeros(working.nrows(), working.ncols());
+        let inner_level = self.working_level(level)?;
+        self.score.score_and_divergence_into(
+            inner_level,
+            working.as_view(),
+            inner.as_view_mut(),
+            divergence,
+        )?;
+        let mut outer = self.units.gradient_to_data(&inner);
+        self.units.add_score_across(level, &points, &mut outer);
+        score.copy_from(&outer);
+        for value in divergence {
+            *value = *value / (scale * scale) + self.units.divergence_across(level);
+        }
+        Ok(())
     }
 }
 

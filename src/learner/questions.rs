@@ -7,6 +7,7 @@ use super::model::DiffusionModel;
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
+use crate::metrics::{Estimate, kl_divergence, total_variation};
 use crate::questions::{Corrected, Mixture, Observation, Predictions, WeightedDraws, whole_rows};
 use crate::rows::{Rows, stream};
 
@@ -137,4 +138,49 @@ impl DiffusionModel {
         let mut tables = self.ask(&base, |law| law.impute(&rows.into(), 0, &mut own))?;
         Ok(tables.swap_remove(0))
     }
+
+    /// How far the law of `other` is from this one, by `draws` draws of this one: the Kullback-Leibler divergence of
+    /// the other from this, and their total variation.
+    ///
+    /// # Errors
+    /// Those of [`sample`](Self::sample) and [`log_density`](Self::log_density); [`Error::NoRows`] for no draws.
+    ///
+    /// # Examples
+    /// ```
+    /// use gmix_diffusion::rand::{SeedableRng, rngs::StdRng};
+    /// use gmix_diffusion::reference::{Law, Sphere};
+    /// use gmix_diffusion::DiffusionLearner;
+    ///
+    /// let mut rng = StdRng::seed_from_u64(1);
+    /// let (ring, wider) = (Sphere::circle(3.0, 2, 0.3)?, Sphere::circle(3.6, 2, 0.3)?);
+    /// let learner = DiffusionLearner::fast();
+    /// let (first, again) = (learner.fit(&ring.draw(500, &mut rng), &mut rng)?, learner.fit(&ring.draw(500, &mut rng), &mut rng)?);
+    /// let other = learner.fit(&wider.draw(500, &mut rng), &mut rng)?;
+    /// let (near, far) = (first.distance_to(&again, 2_000, &mut rng)?, first.distance_to(&other, 2_000, &mut rng)?);
+    /// assert!(near.total_variation.value < 0.3 && far.total_variation.value > 0.5);
+    /// # Ok::<(), gmix_diffusion::Error>(())
+    /// ```
+    pub fn distance_to<R: Rng + ?Sized>(
+        &self,
+        other: &Self,
+        draws: usize,
+        rng: &mut R,
+    ) -> Result<LawDistance> {
+        let rows = self.sample(draws, rng)?;
+        let (own, others) = (self.log_density(&rows)?, other.log_density(&rows)?);
+        Ok(LawDistance {
+            kl_divergence: kl_divergence(own.as_slice(), others.as_slice())?,
+            total_variation: total_variation(own.as_slice(), others.as_slice())?,
+        })
+    }
+}
+
+/// How far one law is from another.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct LawDistance {
+    /// ∫ p ln (p/q) in nats, p the law that was asked.
+    pub kl_divergence: Estimate,
+    /// ½ ∫ |p − q|, from 0 to 1.
+    pub total_variation: Estimate,
 }

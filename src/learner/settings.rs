@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::mixture::MixtureEstimator;
 use crate::polynomial::{PolynomialRegression, RegressionTarget};
 use crate::process::{Geometric, NoiseSchedule};
-use crate::sampler::{Ddpm, Sampler};
+use crate::sampler::{Ddpm, ExactOrDdpm, Sampler};
 use crate::search::GaussianPartitioner;
 
 /// Learns a law from rows: a composition of a noise schedule, cells, a polynomial regression and a
@@ -53,7 +53,7 @@ impl Default for DiffusionLearner {
 
 impl DiffusionLearner {
     /// The default composition: [`Geometric`] schedule, [`GaussianPartitioner`],
-    /// [`PolynomialRegression`] of the clean row, [`Ddpm`]; component std found.
+    /// [`PolynomialRegression`] of the clean row, [`ExactOrDdpm`]; component std found.
     ///
     /// The mixture, averaged over five folds and with a radial shape that its cells share, is
     /// the score of every level in closed form; polynomials are regressed on what it leaves over and
@@ -63,7 +63,7 @@ impl DiffusionLearner {
             schedule: Arc::new(Geometric::default()),
             cells: CellSource::Mixture(Arc::new(GaussianPartitioner::default())),
             regression: PolynomialRegression::default(),
-            sampler: Arc::new(Ddpm::default()),
+            sampler: Arc::new(ExactOrDdpm),
             component_std: None,
         }
     }
@@ -110,7 +110,7 @@ impl DiffusionLearner {
         Self { regression, ..self }
     }
 
-    /// How the fitted model draws; [`Ddpm`] by default.
+    /// How the fitted model draws; by default [`ExactOrDdpm`], without a diffusion wherever the law is closed form.
     pub fn with_sampler(self, part: impl Sampler) -> Self {
         Self { sampler: Arc::new(part), ..self }
     }

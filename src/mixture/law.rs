@@ -28,7 +28,8 @@ use crate::score::{
 use crate::shapes::{check_columns, check_room};
 
 /// Cells of Gaussian shape, or of one radial shape that they share, in m active directions; in the
-/// other d − m directions every cell is N(its mean, v I).
+/// other d − m directions every cell is N(its mean, v I). Or, once something was seen, cells that are each bent in their
+/// own way.
 ///
 /// Noise keeps it such a mixture, so that every level is exact: a [`GaussianMixture`](super::GaussianMixture)
 /// is one, and so is the base of a fitted score.

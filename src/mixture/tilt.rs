@@ -12,6 +12,10 @@ use crate::linalg::is_diagonal;
 
 /// Where |z|² is above this, F is that of a point nearer in the same direction, which keeps its square finite.
 const LARGEST_RADIUS: f64 = 1e70;
+/// Relative: what rotations leave of coefficients that are zero.
+const ROUNDING: f64 = 1e-12;
+/// Relative: a mean of q below this would make β too large for its rounding.
+const FLATTEST: f64 = 1e-6;
 
 /// a + bᵀz + zᵀPz with symmetric P.
 #[derive(Debug, Clone, PartialEq)]
@@ -188,6 +192,27 @@ impl Tilt {
             2.0 * b * p,
             p * p,
         ]
+    }
+
+    /// β and γ, where F is (1 + βL)² + γ of the squared radius alone, up to a factor and to rounding, as it is when
+    /// some coordinates of a radial shape were seen.
+    pub(super) fn radial_form(&self) -> Option<(f64, f64)> {
+        let (root, rest, r) = (&self.root, &self.rest, self.dim() as f64);
+        let slope = root.matrix.trace() / r;
+        let uneven = (0..self.dim())
+            .flat_map(|i| (0..self.dim()).map(move |j| (i, j)))
+            .map(|(i, j)| (root.matrix[(i, j)] - if i == j { slope } else { 0.0 }).abs())
+            .fold(root.linear.amax(), f64::max);
+        let (size, further) =
+            (root.constant.abs() + r * slope.abs(), rest.linear.amax().max(rest.matrix.amax()));
+        if self.dim() == 0 || uneven > ROUNDING * size || further > ROUNDING * rest.constant {
+            return None;
+        }
+        let mean = root.constant + r * slope;
+        if mean.abs() < FLATTEST * size {
+            return None;
+        }
+        Some((-slope * (2.0 * r).sqrt() / mean, rest.constant / (mean * mean)))
     }
 
     /// An orthogonal map that makes the matrix of `root` diagonal; `None` where it is.

@@ -6,11 +6,13 @@ use rand_distr::{Distribution, StandardNormal};
 
 use super::column_law::{ColumnCell, ColumnLaw};
 use super::evaluation::Outputs;
+use super::radius::RadiusLaw;
 use super::tilt::Tilt;
 use super::whole_cell::{Sighting, WholeCell};
 use crate::error::Result;
 use crate::kernels::{FARTHEST, responsibilities_in_place};
 use crate::process::NoiseLevel;
+use crate::score::standard_normals;
 
 /// Cells in all coordinates; their tilts have diagonal roots.
 #[derive(Debug, Clone, PartialEq)]
@@ -163,6 +165,13 @@ pub(crate) fn draw_standard(tilt: Option<&Tilt>, dim: usize, rng: &mut dyn Rng) 
     let Some(tilt) = tilt else {
         return DVector::from_fn(dim, |_, _| StandardNormal.sample(rng));
     };
+    if let Some((beta, share)) = tilt.radial_form()
+        && let Ok(radius) = RadiusLaw::with_share(beta, share, dim)
+    {
+        let mut standard = standard_normals(1, dim, rng);
+        radius.redraw_lengths(&mut standard, rng);
+        return standard.row(0).transpose();
+    }
     let (root, rest) = (&tilt.root, &tilt.rest);
     let (diagonal, linear) = (root.matrix.diagonal(), &root.linear);
     // Of the coordinates behind: mean and variance of q, mean of p.

@@ -299,7 +299,7 @@ impl Column<'_> {
 
     /// Where u + (weighted − plain share of proposals below the law's quantile at u) is `p`.
     fn quantile(&self, p: f64) -> Result<f64> {
-        if p == 0.0 || p == 1.0 || self.law.mean_and_std().1 == 0.0 {
+        if p == 0.0 || p == 1.0 {
             return self.law.quantile(p);
         }
         let share = 1.0 / self.proposed.weights.len() as f64;

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::mixture::{MixtureLaw, WholeCell};
 use crate::parallel::map_blocks;
 use crate::process::NoiseLevel;
+use crate::rows::Rows;
 use crate::score::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel};
 use crate::shapes::{check_room, check_room_for_rows, check_room_for_values};
 
@@ -157,9 +158,10 @@ impl Mixture {
     ///
     /// # Errors
     /// [`Error::ShapeMismatch`] for another number of columns, [`Error::NotFinite`] for a point.
-    pub fn log_density(&self, points: &DMatrix<f64>) -> Result<DVector<f64>> {
-        check_points(self.dim(), points)?;
-        LogDensity::log_density(self, NoiseLevel::CLEAN, points)
+    pub fn log_density<'a>(&self, points: impl Into<Rows<'a>>) -> Result<DVector<f64>> {
+        let points = points.into().to_matrix();
+        check_points(self.dim(), &points)?;
+        LogDensity::log_density(self, NoiseLevel::CLEAN, &points)
     }
 
     /// The law of Y in the data's units where units stretch the noise or it leaves the hull.

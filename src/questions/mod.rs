@@ -3,6 +3,7 @@
 mod corrected;
 mod given;
 mod mixture;
+mod modes;
 mod observation;
 mod pattern;
 mod surprise;
@@ -12,6 +13,7 @@ mod tests;
 
 pub use corrected::WeightedDraws;
 pub use mixture::Mixture;
+pub use modes::Mode;
 pub use observation::Observation;
 pub use surprise::{DensityLevel, Surprise};
 pub use table::Predictions;

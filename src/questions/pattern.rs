@@ -237,6 +237,11 @@ impl Pattern {
         (answers.masses.column(row).into_owned(), cells)
     }
 
+    /// Whether column `asked` (by its place among those asked about) has one value given what was seen.
+    pub(crate) fn determines(&self, asked: usize) -> bool {
+        self.cells.iter().all(|cell| cell.stds[asked] == 0.0)
+    }
+
     /// Shift and scale of the columns asked about.
     pub(crate) fn asked_units(&self) -> &[(f64, f64)] {
         &self.asked_units

@@ -195,13 +195,13 @@ impl Mixture {
                     let law = pattern.column(&answers, i, index);
                     let (mean, std) = law.mean_and_std();
                     part.mean[(at, index)] = mean;
-                    part.std[(at, index)] = std;
+                    part.std[(at, index)] = if pattern.determines(index) { 0.0 } else { std };
                     for (out, &p) in part.quantiles.iter_mut().zip(quantiles) {
                         out[(at, index)] = law.quantile(p)?;
                     }
                     let value = cells.row(row)[target];
                     if t == 1 && !value.is_nan() {
-                        part.log_density[at] = if std == 0.0 {
+                        part.log_density[at] = if pattern.determines(index) {
                             self.log_probability(value, mean, target)
                         } else {
                             law.log_density(value)

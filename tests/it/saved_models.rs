@@ -5,7 +5,7 @@ use gmix_diffusion::nalgebra::{DMatrix, DMatrixViewMut};
 use gmix_diffusion::rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 use gmix_diffusion::rand_distr::{Distribution, StandardNormal};
 use gmix_diffusion::{
-    Ddpm, DiffusionLearner, DiffusionModel, ExactSampler, FitWarning, NoiseLevel, NoiseLevels,
+    Ddpm, DiffusionLearner, DiffusionModel, ExactOrDdpm, ExactSampler, FitWarning, NoiseLevel, NoiseLevels,
     PolynomialRegression, PredictorCorrector, ProbabilityFlow, Result, Sampler, ScoreModel, SingleCell,
     VoronoiPartitioner,
 };
@@ -183,6 +183,7 @@ fn every_sampler_comes_back_with_its_settings() {
         Box::new(PredictorCorrector::new().with_steps(7).with_corrections(3).with_step_size(0.23)),
         Box::new(PredictorCorrector::new().with_given_levels()),
         Box::new(ExactSampler),
+        Box::new(ExactOrDdpm),
         // An error when sampling, before and after.
         Box::new(Ddpm::new().with_steps(0)),
     ];
