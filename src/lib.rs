@@ -192,7 +192,9 @@ pub use process::{
     CosineBeta, DataScale, Geometric, Karras, LinearBeta, NoiseLevel, NoiseLevels, NoiseSchedule,
     OrnsteinUhlenbeck, VarianceExploding,
 };
-pub use questions::{DensityLevel, Mixture, Mode, Observation, Predictions, Surprise, WeightedDraws};
+pub use questions::{
+    DensityLevel, Evaluator, Mixture, Mode, Observation, Predictions, Surprise, WeightedDraws,
+};
 pub use report::{FitReport, FitWarning, LevelReport, Work};
 pub use rows::{FoldedSample, IsotropicRest, Rows};
 pub use sampler::{Ddpm, ExactOrDdpm, ExactSampler, PredictorCorrector, ProbabilityFlow, Sampler};

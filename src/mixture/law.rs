@@ -11,7 +11,7 @@ use rand::Rng;
 use super::component::Component;
 use super::embedding::Embedding;
 use super::evaluation::Outputs;
-use super::general::GeneralCells;
+use super::general::{GeneralCells, PreparedCells};
 use super::parameters::MixtureParameters;
 use super::radial_shape::RadialShape;
 use super::radius::RadiusLaw;
@@ -261,11 +261,27 @@ impl MixtureLaw {
         Ok(log_joint)
     }
 
-    fn evaluate(&self, level: NoiseLevel, points: DMatrixView<'_, f64>, outputs: Outputs<'_>) -> Result<()> {
+    /// What there is to prepare at `level`.
+    pub(super) fn prepared_cells(&self, level: NoiseLevel) -> Result<Option<PreparedCells<'_>>> {
+        match &self.cells {
+            Cells::General(cells) => Ok(Some(cells.prepare(level, &self.masses, &self.means)?)),
+            Cells::Spherical(_) | Cells::Tilted(_) => Ok(None),
+        }
+    }
+
+    pub(super) fn evaluate(
+        &self,
+        level: NoiseLevel,
+        points: DMatrixView<'_, f64>,
+        outputs: Outputs<'_>,
+    ) -> Result<()> {
         outputs.check(self.dim(), &points)?;
         match &self.cells {
             Cells::Spherical(cells) => cells.evaluate(level, &self.masses, &points, outputs),
-            Cells::General(cells) => cells.evaluate(level, &self.masses, &self.means, points, outputs),
+            Cells::General(cells) => {
+                cells.prepare(level, &self.masses, &self.means)?.evaluate(points, outputs);
+                Ok(())
+            }
             Cells::Tilted(cells) => cells.evaluate(level, &self.masses, &points, outputs),
         }
     }

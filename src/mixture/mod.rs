@@ -14,6 +14,7 @@ mod law;
 mod many_axes;
 mod noised;
 mod parameters;
+mod prepared;
 mod radial_shape;
 mod radius;
 #[cfg(feature = "serde")]
@@ -34,6 +35,7 @@ pub(crate) use cross_fit::{average, mean_cells, total_cells};
 pub(crate) use embedding::Embedding;
 pub(crate) use law::MixtureLaw;
 pub(crate) use parameters::{check_finite, check_masses};
+pub(crate) use prepared::PreparedLaw;
 pub(crate) use radial_shape::RadialShape;
 pub(crate) use tilt::Tilt;
 pub(crate) use tilted::{draw_part, draw_standard};

@@ -126,8 +126,8 @@ impl Tilt {
         let within = self.root.matrix.view((kept, kept), (left, left));
         let mut rest = self.rest.averaged(kept);
         rest.constant += linear.norm_squared() + 2.0 * within.norm_squared();
-        rest.linear += &across * linear * 4.0;
-        rest.matrix += &across * across.transpose() * 4.0;
+        rest.linear += across * linear * 4.0;
+        rest.matrix += across * across.transpose() * 4.0;
         Self { root: self.root.averaged(kept), rest }
     }
 

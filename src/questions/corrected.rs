@@ -1,6 +1,9 @@
 //! Laws without a closed form of their own that are close to one: proposals from the one, weights by the ratio of the
 //! two densities.
 
+#[cfg(test)]
+mod tests;
+
 use nalgebra::{DMatrix, DVector};
 use rand::{Rng, RngExt};
 

@@ -1,5 +1,8 @@
 //! What is asked of a law returns a law.
 
+#[cfg(test)]
+mod tests;
+
 use nalgebra::{DMatrix, DVector};
 
 use super::mixture::{Mixture, image};

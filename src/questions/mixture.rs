@@ -1,3 +1,6 @@
+#[cfg(test)]
+mod tests;
+
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
 use rand::{Rng, SeedableRng};
 use rand_distr::Distribution;

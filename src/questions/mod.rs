@@ -1,6 +1,7 @@
 //! Questions to a law in closed form: its marginals, what is left of it once something was seen, answers for many rows.
 
 mod corrected;
+mod evaluator;
 mod given;
 mod mixture;
 mod modes;
@@ -9,9 +10,10 @@ mod pattern;
 mod surprise;
 mod table;
 #[cfg(test)]
-mod tests;
+mod testing;
 
 pub use corrected::WeightedDraws;
+pub use evaluator::Evaluator;
 pub use mixture::Mixture;
 pub use modes::Mode;
 pub use observation::Observation;

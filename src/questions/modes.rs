@@ -1,5 +1,8 @@
 //! The modes of a law.
 
+#[cfg(test)]
+mod tests;
+
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 
 use super::mixture::Mixture;

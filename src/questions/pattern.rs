@@ -180,7 +180,7 @@ impl Pattern {
             let position = if reduced.ncols() > 0 { reduced.row(row).amax() } else { 0.0 };
             let (distance, allowed) = (beyond.row(row).amax(), Units::allowed_distance(position));
             // What overflows is not near.
-            if !(distance <= allowed) {
+            if distance.is_nan() || distance > allowed {
                 return Err(Error::OffHull { row: number(row), distance, allowed });
             }
         }

@@ -1,5 +1,8 @@
 //! How unusual rows are, and which of their columns makes them so.
 
+#[cfg(test)]
+mod tests;
+
 use nalgebra::{DMatrix, DVector};
 use rand::{Rng, RngExt};
 

@@ -1,5 +1,8 @@
 //! Questions about many rows at once.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use nalgebra::{DMatrix, DVector};

@@ -407,7 +407,7 @@ fn error_with(model: &Value, changes: &[(&str, Value)]) -> String {
 
 #[test]
 fn errors_say_what_is_wrong() {
-    let soft = serde_json::to_value(small_model()).unwrap();
+    let soft = serde_json::to_value(small_model().with_sampler(Ddpm::new())).unwrap();
     let based = serde_json::to_value(small_base_model()).unwrap();
     let flat = serde_json::to_value(small_hull_model()).unwrap();
     let last = soft["scores"].as_array().unwrap().len() - 1;
