@@ -11,7 +11,7 @@ use super::pattern::directions;
 use crate::coordinates::{InUnits, Units};
 use crate::density::check_points;
 use crate::error::{Error, Result};
-use crate::mixture::{MixtureLaw, WholeCell};
+use crate::mixture::{MixtureLaw, MixtureParameters, RadialShape, WholeCell};
 use crate::parallel::map_blocks;
 use crate::process::NoiseLevel;
 use crate::rows::Rows;
@@ -75,6 +75,54 @@ impl Mixture {
             law.clone()
         };
         Ok(Self::new(columns.len(), columns, units, law))
+    }
+
+    /// The mixture of Gaussians of these parameters, of columns in whatever units.
+    ///
+    /// # Errors
+    /// [`Error::ShapeMismatch`], [`Error::InvalidSetting`] for a mass, [`Error::NotFinite`] for a mean,
+    /// [`Error::NotPositiveDefinite`], [`Error::NoVariation`] for a column that does not vary.
+    ///
+    /// # Examples
+    /// ```
+    /// use gmix_diffusion::nalgebra::{DMatrix, DVector};
+    /// use gmix_diffusion::{Mixture, MixtureParameters, Observation};
+    ///
+    /// let law = Mixture::gaussian(&MixtureParameters {
+    ///     masses: DVector::from_element(1, 1.0),
+    ///     means: DMatrix::zeros(1, 2),
+    ///     covariances: vec![DMatrix::from_row_slice(2, 2, &[1.0, 0.8, 0.8, 1.0])],
+    /// })?;
+    /// let given = law.given(&Observation::exact(&[0], &[2.0])?)?;
+    /// assert!((given.mean()[0] - 1.6).abs() < 1e-12 && (given.covariance()[0] - 0.36).abs() < 1e-12);
+    /// # Ok::<(), gmix_diffusion::Error>(())
+    /// ```
+    pub fn gaussian(parameters: &MixtureParameters) -> Result<Self> {
+        let MixtureParameters { masses, means, covariances } = parameters;
+        let dim = means.ncols();
+        parameters.check(dim)?;
+        let mean = means.transpose() * masses / masses.sum();
+        let variance = |column: usize| {
+            let of = |(cell, covariance): (usize, &DMatrix<f64>)| {
+                covariance[(column, column)] + (means[(cell, column)] - mean[column]).powi(2)
+            };
+            covariances.iter().enumerate().map(of).fold(0.0, f64::max)
+        };
+        // Powers of two, which change no digit.
+        let scale = DVector::from_fn(dim, |column, _| variance(column).sqrt().log2().round().exp2());
+        if scale.iter().any(|scale| !(*scale > 0.0 && scale.is_finite())) {
+            return Err(Error::NoVariation);
+        }
+        let scaled = |covariance: &DMatrix<f64>| {
+            DMatrix::from_fn(dim, dim, |i, j| covariance[(i, j)] / scale[i] / scale[j])
+        };
+        let working = MixtureParameters {
+            masses: masses / masses.sum(),
+            means: DMatrix::from_fn(means.nrows(), dim, |cell, i| (means[(cell, i)] - mean[i]) / scale[i]),
+            covariances: covariances.iter().map(scaled).collect(),
+        };
+        let law = MixtureLaw::new(&working, RadialShape::GAUSSIAN, None)?;
+        Ok(Self::new(dim, (0..dim).collect(), Units { shift: mean, scale, hull_axes: None }, law))
     }
 
     pub(super) fn new(all_columns: usize, columns: Vec<usize>, units: Units, law: MixtureLaw) -> Self {

@@ -14,6 +14,7 @@ mod directories;
 mod fits;
 
 mod checkpoints;
+mod conditionals;
 mod degenerate_data;
 mod density_is_normalised;
 mod draws_agree_with_density;

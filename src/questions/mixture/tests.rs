@@ -148,3 +148,32 @@ fn columns_are_those_of_quadrature() {
         }
     }
 }
+
+#[test]
+fn a_mixture_of_given_parameters_is_the_gaussian_mixture_in_any_units() {
+    let law = Case::plain(25, 3, 0.0).law();
+    let factors = [1.0, 1e-9, 1e12];
+    let stretch = |m: &DMatrix<f64>| DMatrix::from_fn(3, 3, |i, j| m[(i, j)] * factors[i] * factors[j]);
+    let parameters = MixtureParameters {
+        masses: law.masses().clone(),
+        means: DMatrix::from_fn(3, 3, |cell, j| law.means()[(cell, j)] * factors[j]),
+        covariances: law.covariances().iter().map(stretch).collect(),
+    };
+    let found = Mixture::gaussian(&parameters).unwrap();
+    let rows = law.sample(30, &mut Xoshiro256PlusPlus::seed_from_u64(1)).unwrap();
+    let stretched = DMatrix::from_fn(30, 3, |i, j| rows[(i, j)] * factors[j]);
+    let off = found.log_density(&stretched).unwrap() - law.log_density(&rows).unwrap();
+    let volume: f64 = factors.iter().map(|factor: &f64| factor.ln()).sum();
+    assert!(off.add_scalar(volume).amax() < 1e-9, "{off}");
+    let given = found.given(&Observation::exact(&[2], &[stretched[(0, 2)]]).unwrap()).unwrap();
+    let expected = law.given(&Observation::exact(&[2], &[rows[(0, 2)]]).unwrap()).unwrap();
+    for (j, factor) in factors.iter().enumerate().take(2) {
+        approx::assert_relative_eq!(given.mean()[j], expected.mean()[j] * factor, max_relative = 1e-9);
+    }
+    let flat = MixtureParameters {
+        covariances: vec![DMatrix::zeros(3, 3); 3],
+        means: DMatrix::zeros(3, 3),
+        ..parameters
+    };
+    assert!(matches!(Mixture::gaussian(&flat), Err(Error::NoVariation)));
+}

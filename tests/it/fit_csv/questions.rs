@@ -128,6 +128,10 @@ fn empty_cells_are_filled() {
     bench.succeed("--load m.json --impute holes.csv --imputed one.csv");
     bench.succeed("--load m.json --impute holes.csv --imputed many.csv --draws 500 --threads 1");
     bench.succeed("--load m.json --impute holes.csv --imputed means.csv --draws 0");
+    if cfg!(feature = "rayon") {
+        bench.succeed("--load m.json --impute holes.csv --imputed threads.csv --draws 500 --threads 3");
+        assert!(bench.files()["threads.csv"] == bench.files()["many.csv"]);
+    }
     let (one, many, means) =
         (bench.table("one.csv"), bench.table("many.csv").rows, bench.table("means.csv").rows);
     assert_eq!(
