@@ -13,6 +13,7 @@ use crate::polynomial::PiecewisePolynomialScore;
 use crate::process::{NoiseLevel, NoiseLevels};
 use crate::questions::Mixture;
 use crate::report::FitReport;
+use crate::rows::Rows;
 use crate::sampler::Sampler;
 use crate::score::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel};
 use crate::shapes::{check_room, check_room_for_rows, check_room_for_values};
@@ -109,7 +110,8 @@ impl DiffusionModel {
     ///
     /// # Errors
     /// [`Error::ShapeMismatch`] when `points` does not have d columns, [`Error::NotFinite`] for a point.
-    pub fn log_density(&self, points: &DMatrix<f64>) -> Result<DVector<f64>> {
+    pub fn log_density<'a>(&self, points: impl Into<Rows<'a>>) -> Result<DVector<f64>> {
+        let points = &points.into().to_matrix();
         check_points(self.dim(), points)?;
         let working = self.units.to_working(points)?;
         let levels = self.score.levels();
@@ -135,7 +137,8 @@ impl DiffusionModel {
     ///
     /// # Errors
     /// [`Error::ShapeMismatch`] when `points` does not have d columns, [`Error::NotFinite`] for a point.
-    pub fn responsibilities(&self, points: &DMatrix<f64>) -> Result<DMatrix<f64>> {
+    pub fn responsibilities<'a>(&self, points: impl Into<Rows<'a>>) -> Result<DMatrix<f64>> {
+        let points = &points.into().to_matrix();
         check_points(self.dim(), points)?;
         let active = self.score.subspace().project(&self.units.to_working(points)?);
         let bandwidth = self.levels().quietest().bandwidth(self.score.component_std());
@@ -146,7 +149,7 @@ impl DiffusionModel {
     ///
     /// # Errors
     /// As [`responsibilities`](Self::responsibilities).
-    pub fn assign(&self, points: &DMatrix<f64>) -> Result<Vec<usize>> {
+    pub fn assign<'a>(&self, points: impl Into<Rows<'a>>) -> Result<Vec<usize>> {
         let responsibilities = self.responsibilities(points)?;
         Ok(responsibilities.row_iter().map(|row| row.transpose().imax()).collect())
     }
