@@ -8,11 +8,11 @@ use std::time::Duration;
 use criterion::{BenchmarkId, SamplingMode, Throughput, criterion_group, criterion_main};
 use gmix_diffusion::reference::{Law, targets};
 use gmix_diffusion::{
-    Ddpm, DiffusionLearner, DiffusionModel, ExactSampler, GaussianMixture, GaussianPartitioner,
-    ProbabilityFlow, Sampler, VoronoiPartitioner,
+    Ddpm, DiffusionLearner, DiffusionModel, ExactSampler, GaussianMixture, GaussianPartitioner, Mixture,
+    MixtureParameters, Observation, ProbabilityFlow, Rows, Sampler, VoronoiPartitioner,
 };
 use nalgebra::{DMatrix, DVector};
-use rand::SeedableRng;
+use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, StandardNormal};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
@@ -168,6 +168,44 @@ fn log_density(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// A column given nine others, and empty cells in one of five: the law of twenty cells; an element is a row.
+fn questions(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("questions");
+    let mut rng = rng();
+    let mut normals = |n: usize, dim: usize| -> DMatrix<f64> {
+        DMatrix::from_fn(n, dim, |_, _| StandardNormal.sample(&mut rng))
+    };
+    let covariance = |root: DMatrix<f64>| &root * root.transpose() * 0.2 + DMatrix::identity(10, 10) * 0.05;
+    let law = Mixture::gaussian(&MixtureParameters {
+        masses: DVector::from_element(20, 0.05),
+        means: normals(20, 10) * 2.0,
+        covariances: (0..20)
+            .map(|_| covariance(normals(10, 10)))
+            .map(|s| (&s + s.transpose()) * 0.5)
+            .collect(),
+    })
+    .expect("a valid mixture");
+    let rows = law.sample(ROWS, &mut rng).expect("draws of a closed form");
+    let mut incomplete = rows.clone();
+    for value in &mut incomplete {
+        if rng.random_bool(0.2) {
+            *value = f64::NAN;
+        }
+    }
+    group.throughput(Throughput::Elements(ROWS as u64));
+    group.bench_function("mean, std, two quantiles, density", |bencher| {
+        bencher.iter(|| law.predict(&rows, &[3], &[0.05, 0.95]));
+    });
+    group.bench_function("empty cells drawn", |bencher| {
+        bencher.iter(|| law.impute(Rows::from(&incomplete).with_empty_cells(), 1, &mut rng));
+    });
+    let given = law.given(&Observation::exact(&[0, 4], &[1.0, -1.0]).expect("two values")).expect("a law");
+    for (name, law) in [("draws", &law), ("draws given two columns", &given)] {
+        group.bench_function(name, |bencher| bencher.iter(|| law.sample(ROWS, &mut rng)));
+    }
+    group.finish();
+}
+
 fn laws() -> [(&'static str, Box<dyn Law>); 3] {
     [
         ("gmm2d_k3", Box::new(targets::gmm2d_k3())),
@@ -183,6 +221,6 @@ criterion_group! {
         .sample_size(10)
         .warm_up_time(Duration::from_millis(200))
         .measurement_time(Duration::from_secs(1));
-    targets = rows, columns, cells, levels, draw, log_density
+    targets = rows, columns, cells, levels, draw, log_density, questions
 }
 criterion_main!(benches);

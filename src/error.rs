@@ -161,6 +161,44 @@ pub enum Error {
         /// Levels planned; 0 before they are chosen.
         levels: usize,
     },
+    /// An observation names a column that the law does not have.
+    #[error("the law has no column {column} (it has {columns} columns)")]
+    NoSuchColumn {
+        /// The column asked for, by its index among those learned.
+        column: usize,
+        /// Number of columns of the law.
+        columns: usize,
+    },
+    /// A column is named twice.
+    #[error("column {column} is named twice")]
+    ColumnTwice {
+        /// The column.
+        column: usize,
+    },
+    /// An observation of nothing, or a question about no column.
+    #[error("no column is named")]
+    NoColumnNamed,
+    /// What was seen leaves nothing to ask about.
+    #[error("what was seen leaves no column open")]
+    NothingLeft,
+    /// Values lie off the affine hull of the learned rows, which do not vary in every direction.
+    #[error(
+        "row {row}: the values seen lie off the affine hull of the learned rows: off by {distance} of a column's unit, where {allowed} is rounding"
+    )]
+    OffHull {
+        /// Index of the row, from 0.
+        row: usize,
+        /// Largest distance in a column, in working units.
+        distance: f64,
+        /// The largest distance that counts as on the hull.
+        allowed: f64,
+    },
+    /// A question that only a law in closed form answers was asked of another.
+    #[error("the law has no closed form ({reason})")]
+    NoClosedForm {
+        /// Why it has none, and what to do.
+        reason: &'static str,
+    },
     /// A model that is known by its score alone was asked for exact draws.
     #[error("the model has a score but no exact draws: sample it by a reverse diffusion, such as `Ddpm`")]
     NoExactDraws,

@@ -51,6 +51,7 @@
 //! | fit rows that do not fit in memory | [`RowSource`], [`DiffusionLearner::fit_source`] |
 //! | fit rows that lie on several machines, or go on after an interruption | [`Fit`], [`Pass`] |
 //! | know whether to trust a fit | [`FitReport`], [`FitWarning`]; with a known truth [`metrics`] |
+//! | ask about some columns given others: predictions, empty cells, odd rows | [`DiffusionModel::mixture`], [`Mixture`], [`Observation`] |
 //! | swap a part for another or for your own | [below](#parts), [`check`] |
 //! | sample a score that you have already, a network's or a physical model's | [`ScoreModel`], [`Sampler`], [`log_density`] |
 //! | try a method on laws whose density and score are known | [`reference`] |
@@ -73,14 +74,14 @@
 //! | cells in one go | [`MixtureEstimator`] | [`GaussianPartitioner`] |
 //! | cells level by level | [`Partitioner`], [`Partition`] | [`VoronoiPartitioner`], [`SingleCell`] |
 //! | regression, level by level | | [`PolynomialRegression`] |
-//! | sampler | [`Sampler`] | [`Ddpm`], [`ProbabilityFlow`], [`PredictorCorrector`], [`ExactSampler`] |
+//! | sampler | [`Sampler`] | [`ExactOrDdpm`], [`Ddpm`], [`ProbabilityFlow`], [`PredictorCorrector`], [`ExactSampler`] |
 //! | score | [`ScoreModel`] | [`PiecewisePolynomialScore`], [`GaussianMixture`], the laws of [`reference`] |
 //!
 //! Named algorithms are compositions:
 //!
 //! | algorithm | composition |
 //! |---|---|
-//! | default: cells with covariances, one mixture for all levels | [`DiffusionLearner::new`]: [`Geometric`], [`GaussianPartitioner`], [`Ddpm`] |
+//! | default: cells with covariances, one mixture for all levels | [`DiffusionLearner::new`]: [`Geometric`], [`GaussianPartitioner`], [`ExactOrDdpm`] |
 //! | polynomials in soft Voronoi cells, found level by level | the default `.with_partitioner(`[`VoronoiPartitioner::soft`]`())` |
 //! | the paper's | [`DiffusionLearner::paper`]: [`VoronoiPartitioner::hard`], [`RegressionTarget::Denoising`], [`Ddpm::textbook`] |
 //! | one polynomial a level | `.with_partitioner(`[`SingleCell`]`)` |
@@ -97,6 +98,7 @@
 //! | type | score, denoiser | divergence | log-density | draws |
 //! |---|---|---|---|---|
 //! | [`GaussianMixture`] | closed form | closed form | closed form | exact |
+//! | [`Mixture`] | closed form | closed form | closed form | exact |
 //! | [`Sphere`], [`Segment`], [`Ball`], [`Curve`], [`MixtureOfLaws`] of [`reference`] | closed form or quadrature | likewise | likewise | exact |
 //! | [`PiecewisePolynomialScore`] | learned, within the fitted levels | closed form; none at the faces of hard cells | [`log_density`] | any [`Sampler`]; exact where a mixture is the law |
 //! | [`DiffusionModel`] | in the units of the data: clean rows always, noised ones where all columns share a scale | where all columns share a scale | [`DiffusionModel::log_density`], of X | its [`Sampler`] |
@@ -158,6 +160,7 @@ mod parallel;
 mod passes;
 mod polynomial;
 mod process;
+mod questions;
 mod report;
 mod rows;
 mod sampler;
@@ -179,9 +182,9 @@ pub use cells::{
 pub use coordinates::Units;
 pub use density::{log_density, log_density_with_control};
 pub use error::{Error, Result};
-pub use learner::{DiffusionLearner, DiffusionModel, Fit, FitObserver};
+pub use learner::{DiffusionLearner, DiffusionModel, Fit, FitObserver, LawDistance};
 pub use mixture::{
-    CrossFit, CrossFittedMixture, GaussianMixture, MixtureEstimator, MixtureParameters, TriedCells,
+    ColumnLaw, CrossFit, CrossFittedMixture, GaussianMixture, MixtureEstimator, MixtureParameters, TriedCells,
 };
 pub use passes::{Pass, RowSource, Statistics};
 pub use polynomial::{PiecewisePolynomialScore, PolynomialRegression, RegressionTarget};
@@ -189,9 +192,12 @@ pub use process::{
     CosineBeta, DataScale, Geometric, Karras, LinearBeta, NoiseLevel, NoiseLevels, NoiseSchedule,
     OrnsteinUhlenbeck, VarianceExploding,
 };
+pub use questions::{
+    DensityLevel, Evaluator, Mixture, Mode, Observation, Predictions, Surprise, WeightedDraws,
+};
 pub use report::{FitReport, FitWarning, LevelReport, Work};
 pub use rows::{FoldedSample, IsotropicRest, Rows};
-pub use sampler::{Ddpm, ExactSampler, PredictorCorrector, ProbabilityFlow, Sampler};
+pub use sampler::{Ddpm, ExactOrDdpm, ExactSampler, PredictorCorrector, ProbabilityFlow, Sampler};
 pub use score::{DifferentiableScore, GaussianLaw, LogDensity, NumericalDivergence, ScoreModel};
 pub use search::GaussianPartitioner;
 

@@ -15,6 +15,7 @@ usage: fit_csv --data IN.csv [options]
   --data IN.csv              learn these rows
   --component-std S          standard deviation of the Gaussian blur that is known to be part of the
                              rows, the same in all columns; estimated unless given
+  --columns A,B,C            learn these columns of --data, whatever others there are
   --load MODEL.json          take a saved model instead of learning one
   --save MODEL.json          save the model and the names of its columns
 
@@ -23,11 +24,30 @@ usage: fit_csv --data IN.csv [options]
                              natural logarithm of the density at the rows of a table with the same
                              columns, in the units of the learned rows; -inf off the affine hull of rows
                              that do not vary in every direction
+  --given \"A=3.2,B=1.0±0.1\"   draw the new rows from the law of the others when this was seen: exactly, or
+                             with an error of that standard deviation (also written 1.0+-0.1)
+  --predict Y --eval ROWS.csv --predictions-out P.csv
+                             for each row of the table the mean and the standard deviation of column Y
+                             given the others, and the logarithm of the density of the row's own Y given
+                             them, empty where it has none; the table is read by the names of its columns
+  --quantiles .05,.5,.95     these quantiles of Y too
+  --impute IN.csv --imputed OUT.csv
+                             the table with its empty cells drawn from the law given the other cells of the
+                             row; read by the names of its columns
+  --draws M                  M such tables, one below the other; 0: the means instead of draws
+  --surprise S.csv --eval ROWS.csv
+                             for each row of the table the logarithm of its density, the probability of one
+                             as low or lower under the law, and minus the logarithm of the density of each of
+                             its values given the others; to standard output without S.csv
+
   --plot PICTURE.svg         the rows of --data, as many new ones, and the learned density
 
   --seed N                   the same seed gives the same files; 1 unless given
   --threads T                number of threads; all there are unless given. No result depends on it
   --help                     this text
+
+In the tables of --predict, --impute and --surprise an empty cell or NA is a value that was not seen. Tables
+that are learned, and those of --log-density-out, have none.
 
 The report of the fit goes to standard output, its warnings to standard error too. Files are written
 all or none; one that was there before is replaced.
@@ -35,6 +55,7 @@ all or none; one that was there before is replaced.
 
 /// More rows than this would fill the memory of most machines before they are written.
 const MOST_SAMPLES: u64 = 100_000_000;
+const MOST_DRAWS: u64 = 10_000;
 const MOST_THREADS: u64 = 1024;
 
 /// Where the model comes from.
@@ -50,25 +71,71 @@ pub(crate) struct Arguments {
     pub(crate) threads: Option<usize>,
     /// Number of new rows, and their file.
     pub(crate) draw: Option<(usize, PathBuf)>,
-    /// File of the rows, and file of the log-density there.
-    pub(crate) evaluate: Option<(PathBuf, PathBuf)>,
+    /// The columns to learn.
+    pub(crate) columns: Option<Vec<String>>,
+    /// What was seen, for the draws.
+    pub(crate) given: Vec<Seen>,
+    /// File of the rows about which something is asked.
+    pub(crate) eval: Option<PathBuf>,
+    /// File of the log-density there.
+    pub(crate) log_density: Option<PathBuf>,
+    pub(crate) predict: Option<Prediction>,
+    pub(crate) surprise: Option<Surprise>,
+    pub(crate) impute: Option<Imputation>,
     pub(crate) plot: Option<PathBuf>,
     pub(crate) save: Option<PathBuf>,
+}
+
+/// The value of a column, and the standard deviation of its error; 0 where it is exact.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Seen {
+    pub(crate) column: String,
+    pub(crate) value: f64,
+    pub(crate) std: f64,
+}
+
+/// A column to predict, with its quantiles, and the file of the answers.
+pub(crate) struct Prediction {
+    pub(crate) column: String,
+    pub(crate) quantiles: Vec<f64>,
+    pub(crate) out: PathBuf,
+}
+
+/// Where the surprise of rows goes.
+pub(crate) enum Surprise {
+    Shown,
+    Written(PathBuf),
+}
+
+/// A table with empty cells, the file of the completed one, and how many draws of it; means where there are none.
+pub(crate) struct Imputation {
+    pub(crate) table: PathBuf,
+    pub(crate) out: PathBuf,
+    pub(crate) draws: usize,
 }
 
 /// The values of the options as given.
 #[derive(Default)]
 struct Given(Vec<(&'static str, OsString)>);
 
-const OPTIONS: [&str; 11] = [
+const OPTIONS: [&str; 20] = [
     "data",
     "component-std",
+    "columns",
     "load",
     "save",
     "samples",
     "out",
+    "given",
     "eval",
     "log-density-out",
+    "predict",
+    "predictions-out",
+    "quantiles",
+    "impute",
+    "imputed",
+    "draws",
+    "surprise",
     "plot",
     "seed",
     "threads",
@@ -93,9 +160,19 @@ impl Arguments {
         let samples = given.number("samples", "a whole number from 1 to 100000000", within(MOST_SAMPLES))?;
         let threads = given.number("threads", "a whole number from 1 to 1024", within(MOST_THREADS))?;
         let seed = given.number("seed", "a whole number from 0 to 18446744073709551615", |_: &u64| true)?;
+        let columns =
+            given.text("columns")?.map(|list| list.split(',').map(|name| name.trim().to_owned()).collect());
+        let draws = given.number("draws", "a whole number from 0 to 10000", |n: &u64| *n <= MOST_DRAWS)?;
         let arguments = Self {
             draw: both(("samples", samples.map(|n| n as usize)), ("out", given.path("out")))?,
-            evaluate: both(("eval", given.path("eval")), ("log-density-out", given.path("log-density-out")))?,
+            columns,
+            given: given.text("given")?.map_or(Ok(Vec::new()), |list| read_seen(&list))?,
+            eval: given.path("eval"),
+            log_density: given.path("log-density-out"),
+            predict: given.prediction()?,
+            surprise: given.surprise(),
+            impute: both(("impute", given.path("impute")), ("imputed", given.path("imputed")))?
+                .map(|(table, out)| Imputation { table, out, draws: draws.unwrap_or(1) as usize }),
             plot: given.path("plot"),
             save: given.path("save"),
             seed: seed.unwrap_or(1),
@@ -105,19 +182,49 @@ impl Arguments {
         if let (Some(_), Source::Saved(_)) = (&arguments.plot, &arguments.source) {
             return Err("--plot shows the data too: it needs --data, not --load".into());
         }
+        if let (Some(_), Source::Saved(_)) = (&arguments.columns, &arguments.source) {
+            return Err("--columns is for a fit: it needs --data, not --load".into());
+        }
+        if draws.is_some() && arguments.impute.is_none() {
+            return Err("--draws needs --impute too".into());
+        }
+        if !arguments.given.is_empty() && arguments.draw.is_none() {
+            return Err("--given needs --samples and --out too".into());
+        }
+        arguments.check_eval()?;
         Ok(Some(arguments))
+    }
+
+    /// Rows to evaluate and what to do with them need each other.
+    fn check_eval(&self) -> Outcome {
+        let asked = [
+            ("log-density-out", self.log_density.is_some()),
+            ("predict", self.predict.is_some()),
+            ("surprise", self.surprise.is_some()),
+        ];
+        match (asked.iter().find(|(_, asked)| *asked), &self.eval) {
+            (Some((asked, _)), None) => Err(format!("--{asked} needs --eval too")),
+            (None, Some(_)) => Err("--eval needs --log-density-out, --predict or --surprise too".into()),
+            _ => Ok(()),
+        }
     }
 
     fn inputs(&self) -> impl Iterator<Item = &Path> {
         let (Source::Data { path: source, .. } | Source::Saved(source)) = &self.source;
-        let eval = self.evaluate.iter().map(|(rows, _)| rows.as_path());
-        [source.as_path()].into_iter().chain(eval)
+        let impute = self.impute.as_ref().map(|impute| impute.table.as_path());
+        [source.as_path()].into_iter().chain(self.eval.as_deref()).chain(impute)
     }
 
     pub(crate) fn outputs(&self) -> impl Iterator<Item = &Path> {
         let draw = self.draw.iter().map(|(_, path)| path);
-        let evaluate = self.evaluate.iter().map(|(_, path)| path);
-        draw.chain(evaluate).chain(&self.plot).chain(&self.save).map(PathBuf::as_path)
+        let predict = self.predict.iter().map(|predict| &predict.out);
+        let impute = self.impute.iter().map(|impute| &impute.out);
+        let surprise = self.surprise.iter().filter_map(|surprise| match surprise {
+            Surprise::Written(path) => Some(path),
+            Surprise::Shown => None,
+        });
+        let answers = predict.chain(impute).chain(surprise);
+        draw.chain(&self.log_density).chain(answers).chain(&self.plot).chain(&self.save).map(PathBuf::as_path)
     }
 
     /// No two outputs are one file, and none is an input, whatever their paths are spelled like.
@@ -133,6 +240,32 @@ impl Arguments {
         }
         Ok(())
     }
+}
+
+/// Whether what follows is another option, or nothing.
+fn next_is_option(parser: &mut lexopt::Parser) -> bool {
+    let next = parser.try_raw_args();
+    next.is_some_and(|left| left.peek().is_none_or(|next| next.as_encoded_bytes().starts_with(b"--")))
+}
+
+/// `A=3.2,B=1.0±0.1`.
+fn read_seen(list: &str) -> Outcome<Vec<Seen>> {
+    let read = |item: &str| {
+        let error = || format!("--given: \"{item}\" is not like A=3.2 or A=3.2±0.1");
+        let (column, value) = item.rsplit_once('=').ok_or_else(error)?;
+        let (value, std) = match value.split_once('±').or_else(|| value.split_once("+-")) {
+            Some((value, std)) => (value, std),
+            None => (value, "0"),
+        };
+        let number = |text: &str| text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
+        match (number(value), number(std)) {
+            (Some(value), Some(std)) if std >= 0.0 => {
+                Ok(Seen { column: column.trim().to_owned(), value, std })
+            }
+            _ => Err(error()),
+        }
+    };
+    list.split(',').map(read).collect()
 }
 
 /// Both of two options that need each other, or none.
@@ -171,8 +304,10 @@ impl Given {
             if given.has(option) {
                 return Err(format!("--{option} is given twice"));
             }
-            let value = parser.value().map_err(|_| format!("--{option} needs a value"))?;
-            given.0.push((option, value));
+            // The one option whose value may be left out.
+            let left_out = option == "surprise" && next_is_option(&mut parser);
+            let value = if left_out { Ok(OsString::new()) } else { parser.value() };
+            given.0.push((option, value.map_err(|_| format!("--{option} needs a value"))?));
         }
         Ok(Some(given))
     }
@@ -184,6 +319,33 @@ impl Given {
     fn take(&mut self, option: &str) -> Option<OsString> {
         let index = self.0.iter().position(|(name, _)| *name == option)?;
         Some(self.0.swap_remove(index).1)
+    }
+
+    fn text(&mut self, option: &str) -> Outcome<Option<String>> {
+        let Some(value) = self.take(option) else { return Ok(None) };
+        value.into_string().map(Some).map_err(|value| format!("--{option} is not UTF-8: {}", value.display()))
+    }
+
+    fn prediction(&mut self) -> Outcome<Option<Prediction>> {
+        let quantiles = self.text("quantiles")?;
+        let column = ("predict", self.text("predict")?);
+        let Some((column, out)) = both(column, ("predictions-out", self.path("predictions-out")))? else {
+            return match quantiles {
+                Some(_) => Err("--quantiles needs --predict too".into()),
+                None => Ok(None),
+            };
+        };
+        let probability = |text: &str| match text.trim().parse::<f64>() {
+            Ok(p) if p > 0.0 && p < 1.0 => Ok(p),
+            _ => Err(format!("--quantiles: {text} is not a number between 0 and 1")),
+        };
+        let quantiles = quantiles.map_or(Ok(Vec::new()), |list| list.split(',').map(probability).collect());
+        Ok(Some(Prediction { column, quantiles: quantiles?, out }))
+    }
+
+    fn surprise(&mut self) -> Option<Surprise> {
+        let path = self.path("surprise")?;
+        Some(if path.as_os_str().is_empty() { Surprise::Shown } else { Surprise::Written(path) })
     }
 
     fn path(&mut self, option: &str) -> Option<PathBuf> {

@@ -10,20 +10,21 @@
 //! is written or changed. Warnings of the fit go to standard error too.
 
 use std::fmt::Display;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use gmix_diffusion::rand::{SeedableRng, rngs::StdRng};
 
 mod arguments;
 mod learned;
+mod questions;
 #[path = "../support/mod.rs"]
 mod support;
 
-use arguments::{Arguments, Source};
+use arguments::{Arguments, Source, Surprise};
 use learned::Learned;
 use support::output::{check_writable, print, warn, write_together};
-use support::table::Table;
+use support::table::{Reading, Table};
 
 /// What failed, as one line for the reader.
 type Outcome<T = ()> = Result<T, String>;
@@ -54,27 +55,51 @@ fn run(arguments: &Arguments) -> Outcome {
     let mut seeds = StdRng::seed_from_u64(arguments.seed);
     let (mut for_fit, mut for_draws) = (StdRng::from_rng(&mut seeds), StdRng::from_rng(&mut seeds));
 
-    let (learned, data, rows) = match &arguments.source {
+    let (learned, data, tables) = match &arguments.source {
         Source::Data { path, component_std } => {
-            let data = Table::read(path).map_err(|error| error.to_string())?;
-            let rows = rows_to_evaluate(arguments, &data.columns)?;
+            let reading = Reading { columns: arguments.columns.as_deref(), ..Reading::default() };
+            let data = Table::read_as(path, reading).map_err(|error| error.to_string())?;
+            let tables = Tables::read(arguments, &data.columns)?;
             let learned = Learned::fit(&data, *component_std, &mut for_fit).map_err(at(path))?;
-            (learned, Some(data), rows)
+            (learned, Some(data), tables)
         }
         Source::Saved(path) => {
             let learned = Learned::load(path).map_err(at(path))?;
-            let rows = rows_to_evaluate(arguments, &learned.columns)?;
-            (learned, None, rows)
+            let tables = Tables::read(arguments, &learned.columns)?;
+            (learned, None, tables)
         }
     };
 
     // Everything is computed before anything is written.
     let mut files = Vec::new();
+    let mut shown = String::new();
     if let Some((n, path)) = &arguments.draw {
-        files.push((path, learned.draw(*n, &mut for_draws)?.to_csv().map_err(at(path))?));
+        let drawn = match &arguments.given[..] {
+            [] => learned.draw(*n, &mut for_draws)?,
+            given => learned.draw_given(*n, given, &mut for_draws)?,
+        };
+        files.push((path, drawn.to_csv().map_err(at(path))?));
     }
-    if let (Some((rows_path, path)), Some(rows)) = (&arguments.evaluate, &rows) {
-        files.push((path, learned.log_density(rows).map_err(at(rows_path))?.to_csv().map_err(at(path))?));
+    if let (Some(path), Some(rows)) = (&arguments.log_density, &tables.whole) {
+        let answers = learned.log_density(rows).map_err(at(&tables.eval))?;
+        files.push((path, answers.to_csv().map_err(at(path))?));
+    }
+    if let (Some(predict), Some(rows)) = (&arguments.predict, &tables.predict) {
+        let answers = learned.predict(rows, predict, &mut for_draws).map_err(at(&tables.eval))?;
+        files.push((&predict.out, answers.to_csv().map_err(at(&predict.out))?));
+    }
+    if let (Some(surprise), Some(rows)) = (&arguments.surprise, &tables.incomplete) {
+        let answers = learned.surprise(rows, &mut for_draws).map_err(at(&tables.eval))?.to_csv();
+        match surprise {
+            Surprise::Written(path) => files.push((path, answers.map_err(at(path))?)),
+            Surprise::Shown => {
+                shown = String::from_utf8_lossy(&answers.map_err(|e| e.to_string())?).into_owned()
+            }
+        }
+    }
+    if let (Some(impute), Some(rows)) = (&arguments.impute, &tables.impute) {
+        let completed = learned.impute(rows, impute.draws, &mut for_draws).map_err(at(&impute.table))?;
+        files.push((&impute.out, completed.to_csv().map_err(at(&impute.out))?));
     }
     if let (Some(path), Some(data)) = (&arguments.plot, &data) {
         files.push((path, learned.picture(data, &mut for_draws).map_err(at(path))?.into_bytes()));
@@ -86,14 +111,66 @@ fn run(arguments: &Arguments) -> Outcome {
     for warning in &learned.model.report().warnings {
         warn(&format!("warning: {warning}"));
     }
+    show(&shown)?;
     let files: Vec<_> = files.iter().map(|(path, content)| (path.as_path(), content.as_slice())).collect();
     write_together(&files).map_err(|(path, cause)| at(path)(cause))
 }
 
-/// The rows of `--eval`, which have to fit the columns that are learned.
-fn rows_to_evaluate(arguments: &Arguments, columns: &[String]) -> Outcome<Option<Table>> {
-    let Some((path, _)) = &arguments.evaluate else { return Ok(None) };
-    let rows = Table::read(path).map_err(|error| error.to_string())?;
+/// The tables about which something is asked, as each question needs them.
+#[derive(Default)]
+struct Tables {
+    /// The file of `--eval`.
+    eval: PathBuf,
+    /// Its rows without empty cells.
+    whole: Option<Table>,
+    /// With empty cells, and the column to predict where it is there.
+    predict: Option<Table>,
+    /// With empty cells.
+    incomplete: Option<Table>,
+    impute: Option<Table>,
+}
+
+impl Tables {
+    fn read(arguments: &Arguments, columns: &[String]) -> Outcome<Self> {
+        let mut tables = Self::default();
+        let incomplete = |path: &Path, optional: &[String]| {
+            let reading = Reading { columns: Some(columns), optional, empty_cells: true };
+            Table::read_as(path, reading).map(Some).map_err(|error| error.to_string())
+        };
+        if let Some(path) = &arguments.eval {
+            tables.eval = path.clone();
+            if arguments.log_density.is_some() {
+                tables.whole = Some(rows_to_evaluate(path, columns, arguments.columns.is_some())?);
+            }
+            if let Some(predict) = &arguments.predict {
+                let own = std::slice::from_ref(&predict.column);
+                match columns.iter().filter(|name| **name == predict.column).count() {
+                    1 => tables.predict = incomplete(path, own)?,
+                    0 => {
+                        return Err(format!(
+                            "--predict: there is no column {}, but {}",
+                            own[0],
+                            columns.join(", ")
+                        ));
+                    }
+                    _ => return Err(format!("--predict: two columns have the name {}", own[0])),
+                }
+            }
+            if arguments.surprise.is_some() {
+                tables.incomplete = incomplete(path, &[])?;
+            }
+        }
+        if let Some(impute) = &arguments.impute {
+            tables.impute = incomplete(&impute.table, &[])?;
+        }
+        Ok(tables)
+    }
+}
+
+/// The rows of `--eval`, which have to fit the columns that are learned; `by_name` whatever others there are.
+fn rows_to_evaluate(path: &Path, columns: &[String], by_name: bool) -> Outcome<Table> {
+    let reading = Reading { columns: by_name.then_some(columns), ..Reading::default() };
+    let rows = Table::read_as(path, reading).map_err(|error| error.to_string())?;
     let found = &rows.columns;
     if found.len() != columns.len() {
         let expected = format!("expected the {} columns {}", columns.len(), columns.join(", "));
@@ -106,7 +183,7 @@ fn rows_to_evaluate(arguments: &Arguments, columns: &[String]) -> Outcome<Option
             found[index],
             columns[index]
         ))),
-        None => Ok(Some(rows)),
+        None => Ok(rows),
     }
 }
 

@@ -10,7 +10,18 @@ use gmix_diffusion::nalgebra::DMatrix;
 
 use super::output::write_whole;
 
-/// Named columns of finite numbers; rows are samples.
+/// Which columns of a file are read, and whether cells may be empty.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Reading<'a> {
+    /// These columns, in this order, whatever others there are; all where `None`.
+    pub(crate) columns: Option<&'a [String]>,
+    /// Of `columns` those that need not be there: all their cells are empty then.
+    pub(crate) optional: &'a [String],
+    /// An empty cell, `NA` or `NaN` is NaN, and no error.
+    pub(crate) empty_cells: bool,
+}
+
+/// Named columns of numbers, finite unless empty cells were allowed; rows are samples.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Table {
     /// Names of the columns, as in the header. They need not differ.
@@ -25,14 +36,23 @@ impl Table {
     /// A byte order mark, either kind of line end, quotes, spaces around cells and blank lines at the
     /// end are fine. Anything else is an error: nothing is guessed, skipped or filled in.
     pub(crate) fn read(path: &Path) -> Result<Self, TableError> {
+        Self::read_as(path, Reading::default())
+    }
+
+    /// As [`read`](Self::read), with some of the columns, or with empty cells.
+    pub(crate) fn read_as(path: &Path, reading: Reading<'_>) -> Result<Self, TableError> {
         let error = |what: String| TableError(format!("{}: {what}", path.display()));
         let bytes = fs::read(path).map_err(|cause| error(cause.to_string()))?;
         let text = String::from_utf8(bytes).map_err(|_| error("this is not UTF-8 text".into()))?;
-        Self::parse(&text).map_err(error)
+        Self::parse_as(&text, reading).map_err(error)
     }
 
     /// As [`read`](Self::read), from the text of a file.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        Self::parse_as(text, Reading::default())
+    }
+
+    fn parse_as(text: &str, reading: Reading<'_>) -> Result<Self, String> {
         // One kind of line end: within others the parser counts lines differently.
         let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\r', "\n");
         let text = text.trim_end();
@@ -50,17 +70,19 @@ impl Table {
         if columns.iter().all(|name| name.parse::<f64>().is_ok()) {
             return Err("line 1: all names in the header are numbers; is it a row of data?".into());
         }
+        let chosen = chosen_columns(&columns, reading)?;
         let mut numbers = Vec::new();
         for record in reader.records() {
             let record = record.map_err(|cause| cause.to_string())?;
             let line = record.position().map_or(0, csv::Position::line);
-            parse_row(&columns, &record, &mut numbers).map_err(|what| format!("line {line}{what}"))?;
+            let parsed = parse_cells(&columns, &chosen, reading.empty_cells, &record, &mut numbers);
+            parsed.map_err(|what| format!("line {line}{what}"))?;
         }
         if numbers.is_empty() {
             return Err("there are no rows below the header".into());
         }
-        let rows = DMatrix::from_row_slice(numbers.len() / columns.len(), columns.len(), &numbers);
-        Ok(Self { columns, rows })
+        let rows = DMatrix::from_row_slice(numbers.len() / chosen.len(), chosen.len(), &numbers);
+        Ok(Self { columns: reading.columns.map_or(columns, <[String]>::to_vec), rows })
     }
 
     /// Writes the table to a file. One that stood at `path` is replaced, by a complete one only.
@@ -70,18 +92,34 @@ impl Table {
     }
 
     /// The table as comma separated values, each number with as many digits as it takes to read the
-    /// same number back.
+    /// same number back; an empty cell for NaN.
     pub(crate) fn to_csv(&self) -> io::Result<Vec<u8>> {
         let mut content = Vec::new();
         let mut writer = csv::Writer::from_writer(&mut content);
         writer.write_record(&self.columns)?;
         for row in self.rows.row_iter() {
-            writer.write_record(row.iter().map(f64::to_string))?;
+            let cell = |value: &f64| if value.is_nan() { String::new() } else { value.to_string() };
+            writer.write_record(row.iter().map(cell))?;
         }
         writer.flush()?;
         drop(writer);
         Ok(content)
     }
+}
+
+/// Where the columns to read are; `None` for one that is not there and need not be.
+fn chosen_columns(columns: &[String], reading: Reading<'_>) -> Result<Vec<Option<usize>>, String> {
+    let Some(names) = reading.columns else { return Ok((0..columns.len()).map(Some).collect()) };
+    let place = |name: &String| {
+        let mut places = (0..columns.len()).filter(|&index| columns[index] == *name);
+        match (places.next(), places.next()) {
+            (Some(place), None) => Ok(Some(place)),
+            (Some(_), Some(_)) => Err(format!("line 1: two columns have the name {name}")),
+            (None, _) if reading.optional.contains(name) => Ok(None),
+            (None, _) => Err(format!("line 1: there is no column {name}, but {}", columns.join(", "))),
+        }
+    };
+    names.iter().map(place).collect()
 }
 
 /// Appends the numbers of a row; an error continues a message that starts with the line.
@@ -90,12 +128,31 @@ pub(crate) fn parse_row(
     record: &StringRecord,
     numbers: &mut Vec<f64>,
 ) -> Result<(), String> {
+    let all: Vec<_> = (0..columns.len()).map(Some).collect();
+    parse_cells(columns, &all, false, record, numbers)
+}
+
+/// Appends the numbers of the `chosen` cells of a row; NaN for empty ones where these are allowed.
+fn parse_cells(
+    columns: &[String],
+    chosen: &[Option<usize>],
+    empty_cells: bool,
+    record: &StringRecord,
+    numbers: &mut Vec<f64>,
+) -> Result<(), String> {
     if record.len() != columns.len() {
         return Err(format!(": expected {} cells as in the header, found {}", columns.len(), record.len()));
     }
-    for (index, (cell, name)) in record.iter().zip(columns).enumerate() {
+    for place in chosen {
+        let Some(index) = *place else {
+            numbers.push(f64::NAN);
+            continue;
+        };
+        let (cell, name) = (&record[index], &columns[index]);
         let error = |what: &str| Err(format!(", column {} ({name}): {what}", index + 1));
         match cell.parse::<f64>() {
+            _ if empty_cells && (cell.is_empty() || cell == "NA") => numbers.push(f64::NAN),
+            Ok(number) if empty_cells && number.is_nan() => numbers.push(f64::NAN),
             Ok(number) if number.is_finite() => numbers.push(number),
             Ok(_) => return error(&format!("{cell} is not a finite number")),
             Err(_) if cell.is_empty() => return error("the cell is empty"),

@@ -148,12 +148,17 @@ impl Units {
         Some((scaled - product(&working, &axes.transpose()), working))
     }
 
+    /// The largest distance from the hull that is rounding, for a point with this largest working coordinate.
+    pub(crate) fn allowed_distance(position: f64) -> f64 {
+        TUNING.on_hull * position.max(1.0)
+    }
+
     /// Which rows of `points` (n × d) lie off the affine hull of the data; none where it is all of space.
     pub(crate) fn off_hull(&self, points: &DMatrix<f64>) -> Vec<bool> {
         let Some((beyond, working)) = self.beyond_hull(1.0, points) else {
             return vec![false; points.nrows()];
         };
-        let near = |(distance, position): (f64, f64)| distance <= TUNING.on_hull * position.max(1.0);
+        let near = |(distance, position): (f64, f64)| distance <= Self::allowed_distance(position);
         let distances = beyond.row_iter().map(|row| row.amax());
         // What overflows is not near.
         distances.zip(working.row_iter().map(|row| row.amax())).map(|pair| !near(pair)).collect()

@@ -36,7 +36,7 @@ macro_rules! parts {
     (
         $(#[$meta:meta])*
         enum $name:ident $(in $module:ident)?: $trait:ident, $what:literal {
-            $($variant:ident($type:ty)),+ $(; $unit:ident = $value:ident)?
+            $($variant:ident($type:ty)),+ $(; $($unit:ident = $value:ident),+)?
         }
     ) => {
         $(#[$meta])*
@@ -44,7 +44,7 @@ macro_rules! parts {
         #[serde(rename_all = "snake_case")]
         pub(crate) enum $name {
             $($variant($type),)+
-            $($unit,)?
+            $($($unit,)+)?
         }
 
         impl $name {
@@ -58,9 +58,9 @@ macro_rules! parts {
                 $(if let Some(own) = any.downcast_ref::<$type>() {
                     return Ok(Self::$variant(own.clone()));
                 })+
-                $(if any.is::<$value>() {
+                $($(if any.is::<$value>() {
                     return Ok(Self::$unit);
-                })?
+                })+)?
                 let name = $crate::format::part_name(&part);
                 let what = format_args!(concat!($what, " `{}` is not this crate's own and cannot be saved"), name);
                 Err($crate::format::invalid(what))
@@ -69,7 +69,7 @@ macro_rules! parts {
             pub(crate) fn load(self) -> std::sync::Arc<dyn $trait> {
                 match self {
                     $(Self::$variant(part) => std::sync::Arc::new(part),)+
-                    $(Self::$unit => std::sync::Arc::new($value),)?
+                    $($(Self::$unit => std::sync::Arc::new($value),)+)?
                 }
             }
         }

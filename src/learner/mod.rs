@@ -5,11 +5,13 @@ mod fit;
 mod fitting;
 mod model;
 mod observer;
+mod questions;
 mod settings;
 
 pub use fit::Fit;
 pub use model::DiffusionModel;
 pub use observer::FitObserver;
+pub use questions::LawDistance;
 pub use settings::DiffusionLearner;
 
 #[cfg(feature = "serde")]

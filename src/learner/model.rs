@@ -8,15 +8,15 @@ use rand_distr::multi::MultiDistribution;
 use crate::cells::Partition;
 use crate::coordinates::Units;
 use crate::density::{check_points, log_density, log_density_with_control};
-#[cfg(doc)]
-use crate::error::Error;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::polynomial::PiecewisePolynomialScore;
 use crate::process::{NoiseLevel, NoiseLevels};
+use crate::questions::Mixture;
 use crate::report::FitReport;
+use crate::rows::Rows;
 use crate::sampler::Sampler;
 use crate::score::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel, standard_normals};
-use crate::shapes::{check_columns, check_room, check_room_for_rows, check_room_for_values};
+use crate::shapes::{check_room, check_room_for_rows, check_room_for_values};
 
 /// A learned law: draws rows, evaluates its log-density and its score.
 ///
@@ -111,7 +111,8 @@ impl DiffusionModel {
     ///
     /// # Errors
     /// [`Error::ShapeMismatch`] when `points` does not have d columns, [`Error::NotFinite`] for a point.
-    pub fn log_density(&self, points: &DMatrix<f64>) -> Result<DVector<f64>> {
+    pub fn log_density<'a>(&self, points: impl Into<Rows<'a>>) -> Result<DVector<f64>> {
+        let points = &points.into().to_matrix();
         check_points(self.dim(), points)?;
         let working = self.units.to_working(points)?;
         let levels = self.score.levels();
@@ -137,9 +138,10 @@ impl DiffusionModel {
     /// Which cell each row of `points` (n × d) belongs to, softly: n × k, rows summing to 1.
     ///
     /// # Errors
-    /// [`Error::ShapeMismatch`] when `points` does not have d columns.
-    pub fn responsibilities(&self, points: &DMatrix<f64>) -> Result<DMatrix<f64>> {
-        check_columns(self.dim(), points)?;
+    /// [`Error::ShapeMismatch`] when `points` does not have d columns, [`Error::NotFinite`] for a point.
+    pub fn responsibilities<'a>(&self, points: impl Into<Rows<'a>>) -> Result<DMatrix<f64>> {
+        let points = &points.into().to_matrix();
+        check_points(self.dim(), points)?;
         let active = self.score.subspace().project(&self.units.to_working(points)?);
         let bandwidth = self.score.levels().quietest().bandwidth(self.score.component_std());
         self.cells.responsibilities(bandwidth, &active)
@@ -149,7 +151,7 @@ impl DiffusionModel {
     ///
     /// # Errors
     /// As [`responsibilities`](Self::responsibilities).
-    pub fn assign(&self, points: &DMatrix<f64>) -> Result<Vec<usize>> {
+    pub fn assign<'a>(&self, points: impl Into<Rows<'a>>) -> Result<Vec<usize>> {
         let responsibilities = self.responsibilities(points)?;
         Ok(responsibilities.row_iter().map(|row| row.transpose().imax()).collect())
     }
@@ -162,6 +164,33 @@ impl DiffusionModel {
     /// The masses of the cells: length k, summing to 1.
     pub fn masses(&self) -> &DVector<f64> {
         &self.masses
+    }
+
+    /// The law as a value, of which any question is answered in closed form: marginals, conditionals, predictions for
+    /// many rows at once.
+    ///
+    /// It is what [`sample`](Self::sample) draws: X where the quietest level is clean, else Y/a there.
+    ///
+    /// # Errors
+    /// [`Error::NoClosedForm`] where polynomials correct the cells, or cells were found level by level. Of the former,
+    /// [`base`](Self::base) is what they correct.
+    pub fn mixture(&self) -> Result<Mixture> {
+        if self.score.base().is_some() && self.score.is_corrected() {
+            let reason = "polynomials correct its cells: `base` is the law without them";
+            return Err(Error::NoClosedForm { reason });
+        }
+        self.base()
+    }
+
+    /// The law of the cells alone, without the polynomials that correct them in models of version 1.
+    ///
+    /// # Errors
+    /// [`Error::NoClosedForm`] where cells were found level by level.
+    pub fn base(&self) -> Result<Mixture> {
+        match self.score.base() {
+            Some(base) => Mixture::of_model(self.units.clone(), base, self.score.levels().quietest()),
+            None => Err(Error::NoClosedForm { reason: "its cells were found level by level" }),
+        }
     }
 
     /// The fitted noise levels in the data's units, in which the model itself is a [`ScoreModel`]: those to hand to
@@ -223,6 +252,7 @@ impl ScoreModel for DiffusionModel {
     ) -> Result<()> {
         check_room_for_rows(self.dim(), &points, &score)?;
         let points = points.into_owned();
+        check_points(self.dim(), &points)?;
         let working = self.units.noised_to_working(level.signal(), points.clone());
         let inner = self.score.score(self.working_level(level)?, &working)?;
         let mut outer = self.units.gradient_to_data(&inner);
@@ -288,6 +318,7 @@ impl DifferentiableScore for DiffusionModel {
         // The trace of the Hessian scales as a whole only with one scale for all columns.
         let scale = self.units.one_scale()?;
         let points = points.into_owned();
+        check_points(self.dim(), &points)?;
         let working = self.units.noised_to_working(level.signal(), points.clone());
         let mut inner = DMatrix::zeros(working.nrows(), working.ncols());
         let inner_level = self.working_level(level)?;

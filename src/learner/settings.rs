@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::mixture::MixtureEstimator;
 use crate::polynomial::{PolynomialRegression, RegressionTarget};
 use crate::process::{Geometric, NoiseSchedule};
-use crate::sampler::{Ddpm, Sampler};
+use crate::sampler::{Ddpm, ExactOrDdpm, Sampler};
 use crate::search::GaussianPartitioner;
 
 /// Learns a law from rows: a composition of a noise schedule, cells, a polynomial regression and a
@@ -52,7 +52,7 @@ impl Default for DiffusionLearner {
 }
 
 impl DiffusionLearner {
-    /// The default composition: [`Geometric`] schedule, [`GaussianPartitioner`], [`Ddpm`]; component std found.
+    /// The default composition: [`Geometric`] schedule, [`GaussianPartitioner`], [`ExactOrDdpm`]; component std found.
     ///
     /// The mixture, averaged over five folds and with a radial shape that its cells share where rows want one, is
     /// the score of every level in closed form: score, density and draws are one law.
@@ -61,7 +61,7 @@ impl DiffusionLearner {
             schedule: Arc::new(Geometric::default()),
             cells: CellSource::Mixture(Arc::new(GaussianPartitioner::default())),
             regression: PolynomialRegression::default(),
-            sampler: Arc::new(Ddpm::default()),
+            sampler: Arc::new(ExactOrDdpm),
             component_std: None,
         }
     }
@@ -109,8 +109,8 @@ impl DiffusionLearner {
         Self { regression, ..self }
     }
 
-    /// How the fitted model draws; [`Ddpm`] by default. A sampler that cannot serve the model is an error of the
-    /// fit, before its levels are learned where that can be known.
+    /// How the fitted model draws; by default [`ExactOrDdpm`], without a diffusion wherever the law is closed form. A
+    /// sampler that cannot serve the model is an error of the fit, before its levels are learned where that can be known.
     pub fn with_sampler(self, part: impl Sampler) -> Self {
         Self { sampler: Arc::new(part), ..self }
     }

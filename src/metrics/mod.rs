@@ -2,7 +2,7 @@
 //!
 //! | question | function | needs |
 //! |---|---|---|
-//! | How far is a density from a known one? | [`total_variation`] | both log-densities at rows of the truth |
+//! | How far is a density from a known one? | [`total_variation`], [`kl_divergence`] | both log-densities at rows of the truth |
 //! | At which noise level does a score lose? | [`score_error`] | a reference score and clean rows |
 //! | How far apart are two samples? | [`sliced_wasserstein`], [`energy_distance`] | rows only |
 //!
@@ -11,6 +11,7 @@
 
 mod energy;
 mod estimate;
+mod kl_divergence;
 mod samples;
 mod score_error;
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod wasserstein;
 
 pub use energy::energy_distance;
 pub use estimate::Estimate;
+pub use kl_divergence::kl_divergence;
 pub use score_error::{ScoreError, score_error};
 pub use total_variation::total_variation;
 pub use wasserstein::sliced_wasserstein;

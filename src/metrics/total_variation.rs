@@ -25,6 +25,17 @@ use crate::error::{Error, Result};
 /// # Ok::<(), gmix_diffusion::Error>(())
 /// ```
 pub fn total_variation(log_truth: &[f64], log_model: &[f64]) -> Result<Estimate> {
+    // max(0, 1 − exp(model − truth)) without cancellation where the two nearly agree.
+    let term = |truth: f64, model: f64| -(model - truth).min(0.0).exp_m1();
+    Ok(Estimate::of(&paired(log_truth, log_model, term)?))
+}
+
+/// `term` of the two log-densities of each row.
+pub(super) fn paired(
+    log_truth: &[f64],
+    log_model: &[f64],
+    term: impl Fn(f64, f64) -> f64,
+) -> Result<Vec<f64>> {
     if log_truth.is_empty() {
         return Err(Error::NoRows);
     }
@@ -35,10 +46,8 @@ pub fn total_variation(log_truth: &[f64], log_model: &[f64]) -> Result<Estimate>
             found: log_model.len(),
         });
     }
-    let terms: Result<Vec<f64>> = log_truth
-        .iter()
-        .zip(log_model)
-        .enumerate()
+    let pairs = log_truth.iter().zip(log_model).enumerate();
+    pairs
         .map(|(row, (&truth, &model))| {
             if !truth.is_finite() {
                 return Err(Error::NotFinite { row, column: 0, value: truth });
@@ -46,11 +55,9 @@ pub fn total_variation(log_truth: &[f64], log_model: &[f64]) -> Result<Estimate>
             if model.is_nan() || model == f64::INFINITY {
                 return Err(Error::NotFinite { row, column: 1, value: model });
             }
-            // max(0, 1 − exp(model − truth)) without cancellation where the two nearly agree.
-            Ok(-(model - truth).min(0.0).exp_m1())
+            Ok(term(truth, model))
         })
-        .collect();
-    Ok(Estimate::of(&terms?))
+        .collect()
 }
 
 #[cfg(test)]

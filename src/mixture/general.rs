@@ -68,28 +68,41 @@ impl GeneralCells {
         }
     }
 
-    /// Score, divergence and log-density of Y at `points` (n × d).
-    pub(super) fn evaluate(
+    /// The law of Y in all directions, ready for any number of points.
+    pub(super) fn prepare(
         &self,
         level: NoiseLevel,
         masses: &DVector<f64>,
         means: &DMatrix<f64>,
-        points: DMatrixView<'_, f64>,
-        mut outputs: Outputs<'_>,
-    ) -> Result<()> {
+    ) -> Result<PreparedCells<'_>> {
         let noised = self.at_level(level, masses, means)?;
-        let embedded = self.embedding.as_ref().and_then(|embedding| Some((embedding, embedding.frame()?)));
-        let Some((embedding, frame)) = embedded else {
-            noised.evaluate(&Points { points, further: points.columns(0, 0) }, outputs);
-            return Ok(());
+        let embedded = self.embedding.as_ref().and_then(|embedding| {
+            let precision = 1.0 / noised_rest_variance(embedding, level);
+            Some((embedding, embedding.frame()?, precision))
+        });
+        Ok(PreparedCells { noised, embedded })
+    }
+}
+
+/// Cells at one level.
+pub(super) struct PreparedCells<'a> {
+    noised: NoisedMixture,
+    /// With its frame, and the precision in the rest of the directions.
+    embedded: Option<(&'a Embedding, DMatrix<f64>, f64)>,
+}
+
+impl PreparedCells<'_> {
+    /// Score, divergence and log-density of Y at `points` (n × d).
+    pub(super) fn evaluate(&self, points: DMatrixView<'_, f64>, mut outputs: Outputs<'_>) {
+        let Some((embedding, frame, precision)) = &self.embedded else {
+            self.noised.evaluate(&Points { points, further: points.columns(0, 0) }, outputs);
+            return;
         };
-        let precision = 1.0 / noised_rest_variance(embedding, level);
         for start in (0..points.nrows()).step_by(ROW_BLOCK) {
             let size = ROW_BLOCK.min(points.nrows() - start);
-            let coordinates = points.rows(start, size).map(|value| value.clamp(-FARTHEST, FARTHEST)) * &frame;
-            embedding.evaluate(&noised, precision, &frame, &coordinates, outputs.rows(start, size));
+            let coordinates = points.rows(start, size).map(|value| value.clamp(-FARTHEST, FARTHEST)) * frame;
+            embedding.evaluate(&self.noised, *precision, frame, &coordinates, outputs.rows(start, size));
         }
-        Ok(())
     }
 }
 

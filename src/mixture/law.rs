@@ -11,11 +11,14 @@ use rand::Rng;
 use super::component::Component;
 use super::embedding::Embedding;
 use super::evaluation::Outputs;
-use super::general::GeneralCells;
+use super::general::{GeneralCells, PreparedCells};
 use super::parameters::MixtureParameters;
 use super::radial_shape::RadialShape;
 use super::radius::RadiusLaw;
 use super::spherical::SphericalCells;
+use super::tilt::Tilt;
+use super::tilted::TiltedCells;
+use super::whole_cell::WholeCell;
 use crate::error::Result;
 use crate::kernels::responsibilities_in_place;
 use crate::process::NoiseLevel;
@@ -25,7 +28,8 @@ use crate::score::{
 use crate::shapes::{check_columns, check_room};
 
 /// Cells of Gaussian shape, or of one radial shape that they share, in m active directions; in the
-/// other d − m directions every cell is N(its mean, v I).
+/// other d − m directions every cell is N(its mean, v I). Or, once something was seen, cells that are each bent in their
+/// own way.
 ///
 /// Noise keeps it such a mixture, so that every level is exact: a [`GaussianMixture`](super::GaussianMixture)
 /// is one, and so is the base of a fitted score.
@@ -44,6 +48,8 @@ enum Cells {
     /// In all directions alike.
     Spherical(SphericalCells),
     General(GeneralCells),
+    /// Each bent in its own way, in all coordinates: what is left of shaped cells when something was seen.
+    Tilted(TiltedCells),
 }
 
 impl MixtureLaw {
@@ -92,6 +98,45 @@ impl MixtureLaw {
         Self { masses, means, cells: Cells::Spherical(cells) }
     }
 
+    /// Cells in all coordinates, with `masses` that sum to one; one may be zero.
+    pub(crate) fn of_whole_cells(masses: DVector<f64>, cells: Vec<WholeCell>) -> Self {
+        let rows: Vec<_> = cells.iter().map(|cell| cell.mean.transpose()).collect();
+        let means = DMatrix::from_rows(&rows);
+        if cells.iter().all(|cell| cell.tilt.is_none()) {
+            let covariances = cells.iter().map(WholeCell::covariance).collect();
+            return Self::gaussian(masses, means, covariances);
+        }
+        Self { masses, means, cells: Cells::Tilted(TiltedCells::new(cells)) }
+    }
+
+    /// The cells in all coordinates.
+    pub(crate) fn whole_cells(&self) -> Vec<WholeCell> {
+        let dim = self.dim();
+        let of_component = |(index, cells): (usize, &GeneralCells)| {
+            let component = &cells.components[index];
+            let mut factor = component.eigenvectors.clone();
+            for (mut column, value) in factor.column_iter_mut().zip(component.eigenvalues.iter()) {
+                column *= value.sqrt();
+            }
+            if let Some(Embedding { axes, rest, rest_variance, .. }) = &cells.embedding {
+                let columns = [axes * factor, rest * rest_variance.sqrt()];
+                let columns: Vec<_> = columns.iter().flat_map(|part| part.column_iter()).collect();
+                factor = DMatrix::from_columns(&columns);
+            }
+            (factor, Tilt::radial(cells.shape, self.means.ncols(), dim))
+        };
+        let means = self.full_means();
+        let whole = |index: usize| {
+            let (factor, tilt) = match &self.cells {
+                Cells::Spherical(cells) => (DMatrix::from_diagonal_element(dim, dim, cells.std), None),
+                Cells::General(cells) => of_component((index, cells)),
+                Cells::Tilted(cells) => return cells.cells[index].clone(),
+            };
+            WholeCell { mean: means.row(index).transpose(), factor, tilt }
+        };
+        (0..self.masses.len()).map(whole).collect()
+    }
+
     /// wⱼ, which sum to one: length k.
     pub(crate) fn masses(&self) -> &DVector<f64> {
         &self.masses
@@ -102,20 +147,24 @@ impl MixtureLaw {
         &self.means
     }
 
-    /// κS of one cell in active coordinates: m × m.
+    /// κS of one cell in active coordinates, without a tilt of its own: m × m.
     pub(crate) fn scaled_covariance(&self, cell: usize) -> DMatrix<f64> {
         match &self.cells {
             Cells::Spherical(cells) => {
                 DMatrix::from_diagonal_element(self.dim(), self.dim(), cells.std * cells.std)
             }
             Cells::General(cells) => cells.components[cell].covariance.clone(),
+            Cells::Tilted(cells) => {
+                let factor = &cells.cells[cell].factor;
+                factor * factor.transpose()
+            }
         }
     }
 
     /// The shape that all cells share.
     pub(crate) fn shape(&self) -> RadialShape {
         match &self.cells {
-            Cells::Spherical(_) => RadialShape::GAUSSIAN,
+            Cells::Spherical(_) | Cells::Tilted(_) => RadialShape::GAUSSIAN,
             Cells::General(cells) => cells.shape,
         }
     }
@@ -123,7 +172,7 @@ impl MixtureLaw {
     /// `None` where all coordinates are active.
     pub(crate) fn embedding(&self) -> Option<&Embedding> {
         match &self.cells {
-            Cells::Spherical(_) => None,
+            Cells::Spherical(_) | Cells::Tilted(_) => None,
             Cells::General(cells) => cells.embedding.as_ref(),
         }
     }
@@ -141,6 +190,17 @@ impl MixtureLaw {
         }
     }
 
+    /// As [`full_means`](Self::full_means), with what tilts of their own add to them.
+    fn bent_means(&self) -> Cow<'_, DMatrix<f64>> {
+        match &self.cells {
+            Cells::Tilted(cells) => {
+                let rows: Vec<_> = cells.cells.iter().map(|cell| cell.centre().transpose()).collect();
+                Cow::Owned(DMatrix::from_rows(&rows))
+            }
+            Cells::Spherical(_) | Cells::General(_) => self.full_means(),
+        }
+    }
+
     /// Covariance of X within cells, averaged over them, in active coordinates: m × m.
     fn covariance_within(&self) -> DMatrix<f64> {
         let dim = self.means.ncols();
@@ -154,6 +214,13 @@ impl MixtureLaw {
                 }
                 within
             }
+            Cells::Tilted(cells) => {
+                let mut within = DMatrix::zeros(dim, dim);
+                for (cell, mass) in cells.cells.iter().zip(self.masses.iter()) {
+                    within += cell.covariance() * *mass;
+                }
+                within
+            }
         }
     }
 
@@ -162,6 +229,7 @@ impl MixtureLaw {
         match &self.cells {
             Cells::Spherical(cells) => standard * cells.std,
             Cells::General(cells) => cells.components[cell].spread(standard),
+            Cells::Tilted(cells) => standard * cells.cells[cell].factor.transpose(),
         }
     }
 
@@ -170,6 +238,7 @@ impl MixtureLaw {
         match &self.cells {
             Cells::Spherical(cells) => standard * cells.std,
             Cells::General(cells) => cells.components[cell].spread_one(standard),
+            Cells::Tilted(cells) => &cells.cells[cell].factor * standard,
         }
     }
 
@@ -186,16 +255,34 @@ impl MixtureLaw {
                 noised.gaussians.log_joint_into(points, log_joint.as_view_mut());
                 log_joint
             }
+            Cells::Tilted(cells) => cells.log_joint(level, &self.masses, &points)?,
         };
         responsibilities_in_place(&mut log_joint);
         Ok(log_joint)
     }
 
-    fn evaluate(&self, level: NoiseLevel, points: DMatrixView<'_, f64>, outputs: Outputs<'_>) -> Result<()> {
+    /// What there is to prepare at `level`.
+    pub(super) fn prepared_cells(&self, level: NoiseLevel) -> Result<Option<PreparedCells<'_>>> {
+        match &self.cells {
+            Cells::General(cells) => Ok(Some(cells.prepare(level, &self.masses, &self.means)?)),
+            Cells::Spherical(_) | Cells::Tilted(_) => Ok(None),
+        }
+    }
+
+    pub(super) fn evaluate(
+        &self,
+        level: NoiseLevel,
+        points: DMatrixView<'_, f64>,
+        outputs: Outputs<'_>,
+    ) -> Result<()> {
         outputs.check(self.dim(), &points)?;
         match &self.cells {
             Cells::Spherical(cells) => cells.evaluate(level, &self.masses, &points, outputs),
-            Cells::General(cells) => cells.evaluate(level, &self.masses, &self.means, points, outputs),
+            Cells::General(cells) => {
+                cells.prepare(level, &self.masses, &self.means)?.evaluate(points, outputs);
+                Ok(())
+            }
+            Cells::Tilted(cells) => cells.evaluate(level, &self.masses, &points, outputs),
         }
     }
 }
@@ -225,13 +312,15 @@ impl ScoreModel for MixtureLaw {
                 let rest = rest.map_or(f64::INFINITY, |embedding| embedding.rest_variance);
                 own.fold(rest, f64::min).max(0.0).sqrt()
             }
+            // A tilt may make any direction narrower: no claim.
+            Cells::Tilted(_) => 0.0,
         }
     }
 
     /// The exact mean and covariance of Y.
     fn start(&self, level: NoiseLevel) -> Result<GaussianLaw> {
         let (a, s) = (level.signal(), level.noise());
-        let means = self.full_means();
+        let means = self.bent_means();
         let mean = means.transpose() * &self.masses;
         let within = self.covariance_within();
         let (mut covariance, within) = match self.embedding() {
@@ -262,6 +351,12 @@ impl ScoreModel for MixtureLaw {
         let mut active = DMatrix::zeros(n, dim);
         for (cell, members) in rows_by_component(self.masses.as_slice(), n, rng).iter().enumerate() {
             if members.is_empty() {
+                continue;
+            }
+            if let Cells::Tilted(cells) = &self.cells {
+                for &row in members {
+                    active.row_mut(row).tr_copy_from(&cells.draw(cell, rng));
+                }
                 continue;
             }
             let mut standard = standard_normals(members.len(), dim, rng);

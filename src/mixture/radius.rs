@@ -13,7 +13,7 @@ const FLATTENING: f64 = 0.3;
 const LEAST_BETA: f64 = 1e-9;
 
 /// The law of ρ, the squared Mahalanobis radius of a cell in m directions: density proportional to
-/// χ²ₘ(ρ) ((1 + βL(ρ))² + γ) in the terms of [`RadialShape`].
+/// χ²ₘ(ρ) ((1 + βL(ρ))² + γ) in the terms of [`RadialShape`], or with another γ.
 ///
 /// By rejection from the gamma law of shape (2m + 3)/10 and scale 5, flatter than χ²ₘ = Γ(m/2, 2). The
 /// ratio of densities is, but for constants, e^{0.3 ((m − 1) ln ρ − ρ)} ((1 + βL)² + γ), of which the first
@@ -24,6 +24,8 @@ pub(super) struct RadiusLaw {
     proposal: Gamma<f64>,
     beta: f64,
     dim: f64,
+    /// γ.
+    share: f64,
     /// The largest value of the ratio.
     bound: f64,
 }
@@ -34,7 +36,12 @@ impl RadiusLaw {
     /// # Errors
     /// [`Error::InvalidSetting`] for no directions.
     pub(super) fn new(shape: RadialShape, dim: usize) -> Result<Self> {
-        let (m, beta) = (dim as f64, shape.beta);
+        Self::with_share(shape.beta, GAUSSIAN_SHARE, dim)
+    }
+
+    /// As [`new`](Self::new), with γ = `share` ≥ 0.
+    pub(super) fn with_share(beta: f64, share: f64, dim: usize) -> Result<Self> {
+        let m = dim as f64;
         let invalid = Error::InvalidSetting {
             name: "number of active directions",
             value: m,
@@ -45,10 +52,10 @@ impl RadiusLaw {
         else {
             return Err(invalid);
         };
-        let mut law = Self { proposal, beta, dim: m, bound: 0.0 };
+        let mut law = Self { proposal, beta, dim: m, share, bound: 0.0 };
         let extremes = law.extremes().into_iter().filter(|&rho| rho >= 0.0);
         let largest = extremes.map(|rho| law.tilt(rho) * law.polynomial(rho).powi(2)).fold(0.0, f64::max);
-        law.bound = largest + GAUSSIAN_SHARE;
+        law.bound = largest + share;
         Ok(law)
     }
 
@@ -89,7 +96,7 @@ impl Distribution<f64> for RadiusLaw {
     fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> f64 {
         loop {
             let rho = self.proposal.sample(rng);
-            let ratio = self.tilt(rho) * (self.polynomial(rho).powi(2) + GAUSSIAN_SHARE);
+            let ratio = self.tilt(rho) * (self.polynomial(rho).powi(2) + self.share);
             if rng.random::<f64>() * self.bound < ratio {
                 return rho;
             }

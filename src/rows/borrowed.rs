@@ -2,6 +2,7 @@ use nalgebra::{DMatrix, DMatrixView};
 
 use super::weighted::WeightedRows;
 use crate::error::{Error, Result};
+use crate::shapes::check_size;
 
 /// Rows to learn from (n × d), borrowed without a copy, with optional weights.
 ///
@@ -19,12 +20,19 @@ use crate::error::{Error, Result};
 pub struct Rows<'a> {
     values: Values<'a>,
     weights: Option<&'a [f64]>,
+    empty_cells: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Values<'a> {
     ColumnMajor(DMatrixView<'a, f64>),
     RowMajor(&'a [f64], usize),
+    /// Columns by themselves, of which these rows.
+    Columns {
+        columns: &'a [&'a [f64]],
+        start: usize,
+        count: usize,
+    },
 }
 
 impl<'a> Rows<'a> {
@@ -41,7 +49,29 @@ impl<'a> Rows<'a> {
             let expected = data.len().next_multiple_of(dim);
             return Err(Error::ShapeMismatch { what: "values in whole rows", expected, found: data.len() });
         }
-        Ok(Self { values: Values::RowMajor(data, dim), weights: None })
+        Ok(Self { values: Values::RowMajor(data, dim), weights: None, empty_cells: false })
+    }
+
+    /// Rows whose columns are slices of equal length, as data frames hold them.
+    ///
+    /// # Errors
+    /// [`Error::NoColumns`] for none, [`Error::ShapeMismatch`] for a column of another length than the first.
+    ///
+    /// # Examples
+    /// ```
+    /// use gmix_diffusion::Rows;
+    ///
+    /// let (length, width) = (vec![1.0, 2.0, 3.0], vec![0.5, 0.4, 0.3]);
+    /// assert_eq!(Rows::from_columns(&[&length, &width])?.n_rows(), 3);
+    /// assert!(Rows::from_columns(&[&length, &width[1..]]).is_err());
+    /// # Ok::<(), gmix_diffusion::Error>(())
+    /// ```
+    pub fn from_columns(columns: &'a [&'a [f64]]) -> Result<Self> {
+        let Some(count) = columns.first().map(|column| column.len()) else { return Err(Error::NoColumns) };
+        for column in columns {
+            check_size("values of a column", count, column.len())?;
+        }
+        Ok(Self { values: Values::Columns { columns, start: 0, count }, weights: None, empty_cells: false })
     }
 
     /// Gives row i the weight `weights[i]`: it counts as that many equal rows. So weights that sum to 1
@@ -64,11 +94,23 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// Lets NaN stand for a cell that was not seen, where rows are asked about. Fits take whole rows: to them
+    /// NaN remains an error.
+    pub fn with_empty_cells(self) -> Self {
+        Self { empty_cells: true, ..self }
+    }
+
+    /// Whether NaN stands for a cell that was not seen.
+    pub(crate) fn has_empty_cells(&self) -> bool {
+        self.empty_cells
+    }
+
     /// Number of rows n.
     pub fn n_rows(&self) -> usize {
         match self.values {
             Values::ColumnMajor(view) => view.nrows(),
             Values::RowMajor(data, dim) => data.len().checked_div(dim).unwrap_or(0),
+            Values::Columns { count, .. } => count,
         }
     }
 
@@ -77,6 +119,7 @@ impl<'a> Rows<'a> {
         match self.values {
             Values::ColumnMajor(view) => view.ncols(),
             Values::RowMajor(_, dim) => dim,
+            Values::Columns { columns, .. } => columns.len(),
         }
     }
 
@@ -85,8 +128,12 @@ impl<'a> Rows<'a> {
         let values = match &self.values {
             Values::ColumnMajor(view) => Values::ColumnMajor(view.rows(start, count)),
             Values::RowMajor(data, dim) => Values::RowMajor(&data[start * dim..(start + count) * dim], *dim),
+            Values::Columns { columns, start: first, .. } => {
+                Values::Columns { columns, start: first + start, count }
+            }
         };
-        Rows { values, weights: self.weights.map(|weights| &weights[start..start + count]) }
+        let weights = self.weights.map(|weights| &weights[start..start + count]);
+        Rows { values, weights, empty_cells: self.empty_cells }
     }
 
     /// Appends the rows to `values`, one after the other, and their weights to `weights`.
@@ -98,11 +145,21 @@ impl<'a> Rows<'a> {
                 }
             }
             Values::RowMajor(data, _) => values.extend_from_slice(data),
+            Values::Columns { columns, start, count } => {
+                for i in start..start + count {
+                    values.extend(columns.iter().map(|column| column[i]));
+                }
+            }
         }
         match self.weights {
             Some(own) => weights.extend_from_slice(own),
             None => weights.resize(weights.len() + self.n_rows(), 1.0),
         }
+    }
+
+    /// A copy of all rows: n × d.
+    pub(crate) fn to_matrix(self) -> DMatrix<f64> {
+        self.block(0, self.n_rows()).rows
     }
 
     /// A copy of `count` rows from `start` on, and their weights.
@@ -111,6 +168,9 @@ impl<'a> Rows<'a> {
             Values::ColumnMajor(view) => view.rows(start, count).into_owned(),
             Values::RowMajor(data, dim) => {
                 DMatrix::from_row_slice(count, dim, &data[start * dim..(start + count) * dim])
+            }
+            Values::Columns { columns, start: first, .. } => {
+                DMatrix::from_fn(count, columns.len(), |i, j| columns[j][first + start + i])
             }
         };
         let weights = match self.weights {
@@ -123,18 +183,24 @@ impl<'a> Rows<'a> {
 
 impl<'a> From<&'a DMatrix<f64>> for Rows<'a> {
     fn from(rows: &'a DMatrix<f64>) -> Self {
-        Self { values: Values::ColumnMajor(rows.as_view()), weights: None }
+        Self { values: Values::ColumnMajor(rows.as_view()), weights: None, empty_cells: false }
     }
 }
 
 impl<'a> From<DMatrixView<'a, f64>> for Rows<'a> {
     fn from(rows: DMatrixView<'a, f64>) -> Self {
-        Self { values: Values::ColumnMajor(rows), weights: None }
+        Self { values: Values::ColumnMajor(rows), weights: None, empty_cells: false }
+    }
+}
+
+impl<'a, const D: usize> From<&'a Vec<[f64; D]>> for Rows<'a> {
+    fn from(rows: &'a Vec<[f64; D]>) -> Self {
+        Self::from(&rows[..])
     }
 }
 
 impl<'a, const D: usize> From<&'a [[f64; D]]> for Rows<'a> {
     fn from(rows: &'a [[f64; D]]) -> Self {
-        Self { values: Values::RowMajor(rows.as_flattened(), D), weights: None }
+        Self { values: Values::RowMajor(rows.as_flattened(), D), weights: None, empty_cells: false }
     }
 }

@@ -2,6 +2,7 @@
 
 mod ddpm;
 mod exact;
+mod exact_or_ddpm;
 mod path;
 mod predictor_corrector;
 mod probability_flow;
@@ -13,6 +14,7 @@ mod traits;
 
 pub use ddpm::Ddpm;
 pub use exact::ExactSampler;
+pub use exact_or_ddpm::ExactOrDdpm;
 pub use predictor_corrector::PredictorCorrector;
 pub use probability_flow::ProbabilityFlow;
 pub use traits::Sampler;

@@ -1,6 +1,6 @@
 //! Samplers that are saved.
 
-use super::{Ddpm, ExactSampler, PredictorCorrector, ProbabilityFlow, Sampler};
+use super::{Ddpm, ExactOrDdpm, ExactSampler, PredictorCorrector, ProbabilityFlow, Sampler};
 use crate::format::parts;
 
 parts! {
@@ -9,6 +9,7 @@ parts! {
         Ddpm(Ddpm),
         ProbabilityFlow(ProbabilityFlow),
         PredictorCorrector(PredictorCorrector);
-        Exact = ExactSampler
+        Exact = ExactSampler,
+        ExactOrDdpm = ExactOrDdpm
     }
 }

@@ -15,6 +15,7 @@ mod fits;
 
 mod cells_decide;
 mod checkpoints;
+mod conditionals;
 mod degenerate_data;
 mod density_is_normalised;
 mod draws_agree_with_density;

@@ -292,7 +292,15 @@ fn points_that_are_not_finite_are_errors_and_far_ones_are_not() {
         let model = fit("a model", learner, normals(300, 2) * 2.0).unwrap();
         let mut points = normals(3, 2);
         points[(1, 0)] = f64::NAN;
-        assert!(matches!(model.log_density(&points), Err(Error::NotFinite { row: 1, column: 0, .. })));
+        let level = *model.levels().unwrap().last().unwrap();
+        for refused in [
+            model.log_density(&points).err(),
+            model.score(level, &points).err(),
+            model.responsibilities(&points).err(),
+            model.assign(&points).err(),
+        ] {
+            assert!(matches!(refused, Some(Error::NotFinite { row: 1, column: 0, .. })), "{refused:?}");
+        }
         for distance in [1e3, 1e8, 1e100, 1e250] {
             let far = DMatrix::from_row_slice(2, 2, &[distance, 0.0, -distance, distance]);
             let level = *model.score_model().levels().last().unwrap();

@@ -5,9 +5,9 @@ use gmix_diffusion::nalgebra::{DMatrix, DMatrixViewMut};
 use gmix_diffusion::rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 use gmix_diffusion::rand_distr::{Distribution, StandardNormal};
 use gmix_diffusion::{
-    Ddpm, DiffusionLearner, DiffusionModel, ExactSampler, FitWarning, Geometric, NoiseLevel, NoiseLevels,
-    PolynomialRegression, PredictorCorrector, ProbabilityFlow, Result, Sampler, ScoreModel, SingleCell,
-    VoronoiPartitioner,
+    Ddpm, DiffusionLearner, DiffusionModel, ExactOrDdpm, ExactSampler, FitWarning, Geometric, NoiseLevel,
+    NoiseLevels, PolynomialRegression, PredictorCorrector, ProbabilityFlow, Result, Sampler, ScoreModel,
+    SingleCell, VoronoiPartitioner,
 };
 use serde_json::{Value, json};
 
@@ -183,6 +183,7 @@ fn every_sampler_comes_back_with_its_settings() {
         Box::new(PredictorCorrector::new().with_steps(7).with_corrections(3).with_step_size(0.23)),
         Box::new(PredictorCorrector::new().with_given_levels()),
         Box::new(ExactSampler),
+        Box::new(ExactOrDdpm),
     ];
     let exact = fit(DiffusionLearner::fast(), &line(90));
     for sampler in samplers {
@@ -413,7 +414,7 @@ fn error_with(model: &Value, changes: &[(&str, Value)]) -> String {
 
 #[test]
 fn errors_say_what_is_wrong() {
-    let soft = serde_json::to_value(small_model()).unwrap();
+    let soft = serde_json::to_value(small_model().with_sampler(Ddpm::new()).unwrap()).unwrap();
     let based = serde_json::to_value(small_base_model()).unwrap();
     let flat = serde_json::to_value(small_hull_model()).unwrap();
     let last = soft["scores"].as_array().unwrap().len() - 1;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 mod bench;
 mod kinds;
+mod questions;
 mod streams;
 
 use crate::support::output::{check_writable, write_together};
@@ -121,7 +122,7 @@ fn says_what_is_wrong_with_a_command() {
         ("--data in.csv --seed", "--seed needs a value".into()),
         ("--data in.csv --samples 9", "--samples needs --out too".into()),
         ("--data in.csv --out new.csv", "--out needs --samples too".into()),
-        ("--data in.csv --eval in.csv", "--eval needs --log-density-out too".into()),
+        ("--data in.csv --eval in.csv", "--eval needs --log-density-out, --predict or --surprise too".into()),
         (
             "--data in.csv --samples 0 --out new.csv",
             "--samples is 0, but must be a whole number from 1 to 100000000".into(),

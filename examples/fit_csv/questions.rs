@@ -1,0 +1,82 @@
+//! Answers about some columns given others, as tables.
+
+use gmix_diffusion::nalgebra::DMatrix;
+use gmix_diffusion::rand::Rng;
+use gmix_diffusion::{Observation, Rows};
+
+use super::Outcome;
+use super::arguments::{Prediction, Seen};
+use super::learned::Learned;
+use super::support::table::Table;
+
+fn said(error: gmix_diffusion::Error) -> String {
+    error.to_string()
+}
+
+impl Learned {
+    /// The place of the one column with this name.
+    fn column(&self, name: &str) -> Outcome<usize> {
+        let mut places = (0..self.columns.len()).filter(|&index| self.columns[index] == name);
+        match (places.next(), places.next()) {
+            (Some(place), None) => Ok(place),
+            (Some(_), Some(_)) => Err(format!("two columns have the name {name}")),
+            (None, _) => Err(format!("there is no column {name}, but {}", self.columns.join(", "))),
+        }
+    }
+
+    /// `n` rows of the law given what was seen of one; exact values stand in every row.
+    pub(crate) fn draw_given(&self, n: usize, given: &[Seen], rng: &mut impl Rng) -> Outcome<Table> {
+        let columns = given.iter().map(|seen| self.column(&seen.column)).collect::<Outcome<Vec<_>>>();
+        let columns = columns.map_err(|what| format!("--given: {what}"))?;
+        let values: Vec<f64> = given.iter().map(|seen| seen.value).collect();
+        let stds: Vec<f64> = given.iter().map(|seen| seen.std).collect();
+        let draws = Observation::with_std(&columns, &values, &stds)
+            .and_then(|observation| self.model.sample_given(&observation, n, rng))
+            .map_err(|error| format!("--given: {error}"))?;
+        Ok(Table { columns: self.columns.clone(), rows: draws })
+    }
+
+    /// Mean, standard deviation, log-density and quantiles of a column, a line a row.
+    pub(crate) fn predict(&self, rows: &Table, ask: &Prediction, rng: &mut impl Rng) -> Outcome<Table> {
+        let column = self.column(&ask.column)?;
+        let rows = Rows::from(&rows.rows).with_empty_cells();
+        let answers = self.model.predict(rows, &[column], &ask.quantiles, rng).map_err(said)?;
+        let fixed = ["mean", "sd", "log_density"].map(String::from);
+        let columns: Vec<String> =
+            fixed.into_iter().chain(ask.quantiles.iter().map(|p| format!("q{p}"))).collect();
+        let table = DMatrix::from_fn(rows.n_rows(), columns.len(), |row, column| match column {
+            0 => answers.mean[(row, 0)],
+            1 => answers.std[(row, 0)],
+            2 => answers.log_density[row],
+            _ => answers.quantiles[column - 3][(row, 0)],
+        });
+        Ok(Table { columns, rows: table })
+    }
+
+    /// The table with its empty cells drawn, as often as `draws` says, one below the other; the means for 0.
+    pub(crate) fn impute(&self, rows: &Table, draws: usize, rng: &mut impl Rng) -> Outcome<Table> {
+        let rows = Rows::from(&rows.rows).with_empty_cells();
+        let tables = match draws {
+            0 => vec![self.model.impute_means(rows, rng).map_err(said)?],
+            _ => self.model.impute(rows, draws, rng).map_err(said)?,
+        };
+        let n = rows.n_rows();
+        let all =
+            DMatrix::from_fn(n * tables.len(), rows.dim(), |row, column| tables[row / n][(row % n, column)]);
+        Ok(Table { columns: self.columns.clone(), rows: all })
+    }
+
+    /// Log-density, its probability, and what each value adds, a line a row.
+    pub(crate) fn surprise(&self, rows: &Table, rng: &mut impl Rng) -> Outcome<Table> {
+        let law = self.model.base().map_err(said)?;
+        let answers = law.surprise(Rows::from(&rows.rows).with_empty_cells(), rng).map_err(said)?;
+        let fixed = ["log_density", "p_value"].map(String::from);
+        let columns: Vec<String> = fixed.into_iter().chain(self.columns.iter().cloned()).collect();
+        let table = DMatrix::from_fn(rows.rows.nrows(), columns.len(), |row, column| match column {
+            0 => answers.log_density[row],
+            1 => answers.p_value[row],
+            _ => answers.columns[(row, column - 2)],
+        });
+        Ok(Table { columns, rows: table })
+    }
+}
