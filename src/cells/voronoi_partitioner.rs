@@ -14,6 +14,9 @@ use crate::error::{Error, Result};
 const COVER_RADII: [f64; 2] = [2.0, 1.3];
 /// Lloyd steps after a cover, and after the cells of the level before.
 const LLOYD_STEPS: usize = 2;
+/// Share of the rows of the lightest cell. The paper's is half the mass of the lightest cluster: this is for clusters of
+/// one in a hundred.
+const LIGHTEST_CELL: f64 = 0.005;
 /// More cells than this are not proposed: a level's Gram matrix grows with their square.
 const MOST_CELLS: usize = 64;
 
@@ -21,7 +24,7 @@ const MOST_CELLS: usize = 64;
 /// step), as soft or hard Voronoi cells.
 ///
 /// Candidates at bandwidth τ: the cells of the level before, those with their closest pair merged,
-/// and covers of the centre estimates at radius 2τ and 1.3τ without cells lighter than 1 %. Each is
+/// and covers of the centre estimates at radius 2τ and 1.3τ without cells lighter than .5 %. Each is
 /// proposed raw and, for soft cells, after two soft Lloyd steps (EM steps at fixed variance τ² on
 /// rows noised to the level): they find discrete centres exactly, while on curves the spread of the
 /// raw cover serves better.
@@ -55,7 +58,7 @@ impl Default for VoronoiPartitioner {
 impl VoronoiPartitioner {
     /// Soft Voronoi cells, the default.
     pub fn soft() -> Self {
-        Self { soft: true, lightest_cell: 0.01 }
+        Self { soft: true, lightest_cell: LIGHTEST_CELL }
     }
 
     /// Hard Voronoi cells, the paper's.
@@ -63,7 +66,7 @@ impl VoronoiPartitioner {
         Self { soft: false, ..Self::soft() }
     }
 
-    /// Drops cells with less than this share of the rows; 0.01 by default. The paper's choice is
+    /// Drops cells with less than this share of the rows; 0.005 by default. The paper's choice is
     /// half the smallest component mass, α_min/2.
     pub fn with_lightest_cell(self, share: f64) -> Self {
         Self { lightest_cell: share, ..self }

@@ -1,4 +1,4 @@
-use nalgebra::DMatrix;
+use nalgebra::{DMatrix, DVector};
 
 use super::column_scales::column_scales;
 use super::columns::Columns;
@@ -25,8 +25,9 @@ pub(crate) struct Scaled<'a> {
 }
 
 impl<'a> Scaled<'a> {
-    /// One scale for all columns where σ₀ is given, in the data's units; else scales of their own, by the cells
-    /// of a mixture where there is an `estimator` of one.
+    /// One scale for all columns where σ₀ is given, in the data's units; else scales of their own, by the cells of a
+    /// mixture that `estimator` finds. With `nearest_powers` only by what these say of one column against another:
+    /// columns alike have the power of ten nearest to their standard deviation, if that is one for all.
     ///
     /// # Errors
     /// [`Error::NoVariation`] when all rows are equal, [`Error::InvalidSetting`] for a σ₀ of another order
@@ -34,12 +35,16 @@ impl<'a> Scaled<'a> {
     pub(crate) fn new(
         columns: Columns<'a>,
         given_std: Option<f64>,
-        estimator: Option<&dyn MixtureEstimator>,
+        estimator: &dyn MixtureEstimator,
+        nearest_powers: bool,
     ) -> Result<Self> {
         let moments = columns.moments;
         let mut units = Units::of_columns(&moments.mean, &columns.std, given_std.is_some());
-        if let (None, Some(estimator)) = (given_std, estimator) {
-            units.scale = column_scales(&columns, &units, estimator)?;
+        if given_std.is_none() {
+            let found = column_scales(&columns, &units, estimator)?;
+            if !(nearest_powers && in_proportion(&found, &units.scale, &columns.std)) {
+                units.scale = found;
+            }
         }
         let scale = &units.scale;
         let covariance = DMatrix::from_fn(scale.len(), scale.len(), |i, j| {
@@ -68,6 +73,15 @@ impl<'a> Scaled<'a> {
         let rows = self.columns.moments.rows as f64;
         self.given_std.filter(|std| self.spectrum.is_narrower_than(*std, rows))
     }
+}
+
+/// Do two lists of scales differ by one factor, as far as columns of standard deviations `std` vary?
+fn in_proportion(a: &DVector<f64>, b: &DVector<f64>, std: &DVector<f64>) -> bool {
+    let varying = (0..std.len()).filter(|&j| std[j] > 0.0);
+    let (least, most) = varying
+        .map(|j| a[j] / b[j])
+        .fold((f64::INFINITY, 0.0), |(least, most), ratio| (ratio.min(least), ratio.max(most)));
+    most <= least * (1.0 + 1e-9)
 }
 
 /// Is a given component std of an order that can be told from 0 and from the data?

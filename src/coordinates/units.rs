@@ -16,8 +16,8 @@ const LARGEST_SCALE: f64 = 1e145;
 /// the columns' units agree. Else the scales make the standard deviations of the columns within cells
 /// equal, so that the units of a column do not matter: they are powers of ten where these can do that up
 /// to sampling noise; where they cannot, every column has a scale of its own, one for those that
-/// are equal up to sampling noise. Where cells are found level by level there are none
-/// yet, and then every column has the power of ten nearest to its standard deviation.
+/// are equal up to sampling noise. Where cells are found level by level a mixture of some rows says so, and
+/// where it finds columns alike they have the power of ten nearest to their standard deviation.
 ///
 /// Rows that do not vary in every direction lie on an affine hull of q < d dimensions. Working coordinates
 /// are then those on the hull: x = shift + scale · Ew, with the q orthonormal columns of

@@ -7,13 +7,13 @@ use crate::cells::Partitioner;
 use crate::coordinates::{ActiveRows, Columns, Geometry, Principal, Scaled, Units};
 use crate::error::{Error, Result};
 use crate::levels::{Base, Learned, LevelFits, OneCell, Setup, smallest_std};
-use crate::mixture::MixtureLaw;
+use crate::mixture::{MixtureEstimator, MixtureLaw};
 use crate::passes::{Kind, Pass, RegressionTask, Statistics, Sums, Task};
 use crate::polynomial::{NormalEquations, PiecewisePolynomialScore, SmoothingBasis};
 use crate::process::{DataScale, NoiseLevels};
 use crate::report::{FitReport, FitWarning, LevelReport};
 use crate::rows::Moments;
-use crate::search::{Next, Refinement};
+use crate::search::{GaussianPartitioner, Next, Refinement};
 
 /// A quietest level whose bandwidth exceeds σ₀ by this factor still blurs the data.
 const BLURRED: f64 = 1.5;
@@ -169,11 +169,12 @@ impl Fit {
     fn begin(&mut self, moments: &Moments) -> Result<()> {
         let columns = Columns::new(moments, self.seed)?;
         let cells = self.learner.cells.clone();
-        let estimator = match &cells {
-            CellSource::Mixture(estimator) => Some(estimator.as_ref()),
-            CellSource::LevelByLevel(_) => None,
+        let own = GaussianPartitioner::default();
+        let (estimator, nearest_powers): (&dyn MixtureEstimator, _) = match &cells {
+            CellSource::Mixture(estimator) => (estimator.as_ref(), false),
+            CellSource::LevelByLevel(_) => (&own, true),
         };
-        let scaled = Scaled::new(columns, self.learner.component_std, estimator)?;
+        let scaled = Scaled::new(columns, self.learner.component_std, estimator, nearest_powers)?;
         let principal = Principal::new(&scaled)?;
         self.report.dim = principal.units.dim();
         self.report.working_unit = principal.units.uniform_scale();

@@ -79,6 +79,11 @@ impl DiffusionLearner {
 
     /// The paper's composition (Gatmiry, Kelner, Lee 2024): hard Voronoi cells, regression of the
     /// denoising target, textbook DDPM.
+    ///
+    /// Its density is an approximation, and no measure: the flow that gives it has a field that jumps at the faces of
+    /// hard cells. It integrated to .99 to 1.04 for two and three clusters 4 to 5 σ₀ apart, to 1.1 to 1.2 for a ring and to 1.2
+    /// to 1.4 for three clusters 20 to 30 σ₀ apart (2,000 rows, three seeds each), where that of soft cells integrated to
+    /// 1.000 for all clusters.
     pub fn paper() -> Self {
         Self::new()
             .with_partitioner(VoronoiPartitioner::hard())

@@ -34,6 +34,11 @@ pub(super) const DEFAULT_STEPS: usize = 30;
 /// | ring of radius 10σ₀ | .010 | .006 | .007 | .005 | .005 |
 /// | ring of radius 10 σ, σ₀ set to σ/6 | .015 | .006 | .010 | .006 | .005 |
 ///
+/// A small cluster far away is where steps of this length are coarse: its score rises by orders of magnitude within the
+/// noise of one step. Of 10⁶ draws, a cluster of 1 % at 100 σ₀ had 7 % too few at the default, 4.5 % at 50 steps and 2 % at
+/// 100; of 10 % at 1,000 σ₀ 2 % too few. [`ProbabilityFlow`](crate::ProbabilityFlow) lost 2 % of the first at its default,
+/// which takes no noise, and [`ExactSampler`](crate::ExactSampler) loses none.
+///
 /// Where σ₀ and the last level's noise are both 0, the last step returns the denoiser at the
 /// quietest level that has noise, as the textbook form does at every σ₀.
 ///

@@ -5,11 +5,13 @@ use std::fs;
 use std::path::Path;
 
 use gmix_diffusion::metrics::total_variation;
-use gmix_diffusion::nalgebra::DMatrix;
+use gmix_diffusion::nalgebra::{DMatrix, DVector, RowDVector};
 use gmix_diffusion::rand::{RngExt, SeedableRng, rngs::StdRng};
 use gmix_diffusion::rand_distr::{Cauchy, Distribution};
 use gmix_diffusion::reference::{Law, targets};
-use gmix_diffusion::{DiffusionModel, FitWarning, LogDensity, NoiseLevel, VoronoiPartitioner};
+use gmix_diffusion::{
+    DiffusionLearner, DiffusionModel, FitWarning, GaussianMixture, LogDensity, NoiseLevel, VoronoiPartitioner,
+};
 
 use crate::fits::{assert_works, fit, learner, normals};
 
@@ -172,4 +174,29 @@ fn the_table_of_kinds_names_tests_that_exist() {
         }
     }
     assert!(named > 60, "{named}");
+}
+
+/// Four clusters 100 standard deviations apart, one of a hundredth of the rows, in directions of their own: columns
+/// differ in spread and not in unit, and a light cluster is one.
+#[test]
+fn far_and_light_clusters_survive_level_by_level() {
+    let means = DMatrix::from_fn(4, 3, |i, j| if i == j + 1 { 100.0 } else { 0.0 });
+    let law =
+        GaussianMixture::spherical(DVector::from_row_slice(&[0.4, 0.35, 0.24, 0.01]), means.clone(), 1.0);
+    let law = law.unwrap();
+    for learner in
+        [DiffusionLearner::paper(), DiffusionLearner::new().with_partitioner(VoronoiPartitioner::soft())]
+    {
+        for seed in 1..3 {
+            let mut rng = StdRng::seed_from_u64(seed);
+            let model = learner.fit(&law.draw(3_000, &mut rng), &mut rng).unwrap();
+            assert_eq!(model.centres().nrows(), 4);
+            let drawn = model.sample(3_000, &mut rng).unwrap();
+            let near = |row: &RowDVector<f64>, j: usize| (row - means.row(j)).norm() < 6.0;
+            let of = |j: usize| drawn.row_iter().filter(|row| near(&row.into_owned(), j)).count();
+            let [a, b, c, light] = [0, 1, 2, 3].map(of);
+            assert!(a + b + c + light >= 2_990, "{a} {b} {c} {light} of 3,000 are near a cluster");
+            assert!((8..=80).contains(&light), "{light} of 3,000");
+        }
+    }
 }
