@@ -217,18 +217,28 @@ impl Judge<'_> {
         if depth <= 0.0 {
             return Ok((0.0, 0.0, 0.0));
         }
-        let precision = self.landscape.precisions_at(&[&low.location])?.swap_remove(0);
-        // The nearest top of a side that is high enough: where ways are bent, windows fit nearby.
-        let off = |top: usize| {
-            let off = &tops[top].location - &low.location;
-            off.dot(&(&precision * &off))
+        let near = |tops_of: [usize; 2]| -> Result<DMatrix<f64>> {
+            let points = tops_of.map(|top| &tops[top].location);
+            let precisions = self.landscape.precisions_at(&points)?;
+            Ok((&precisions[0] + &precisions[1]) * 0.5)
         };
+        let off = |precision: &DMatrix<f64>, top: usize| {
+            let off = &tops[top].location - &low.location;
+            off.dot(&(precision * &off))
+        };
+        let precision = near(edge.ends)?;
+        // The nearest top of a side that is high enough: where ways are bent, windows fit nearby.
         let nearest = |side: &Vec<usize>| {
             let high = side.iter().filter(|top| tops[**top].height >= low.height + MOST * depth);
-            high.copied().min_by(|a, b| off(*a).total_cmp(&off(*b))).unwrap_or(side[0])
+            high.copied()
+                .min_by(|a, b| off(&precision, *a).total_cmp(&off(&precision, *b)))
+                .unwrap_or(side[0])
         };
         let beside = [nearest(&sides[0]), nearest(&sides[1])];
-        let distance = off(beside[0]).min(off(beside[1])).sqrt();
+        // Of cells at the tops, not at the pass: the broadest of all is responsible for what is between clusters. In the mean of
+        // inverse covariances the narrower counts.
+        let precision = near(beside)?;
+        let distance = off(&precision, beside[0]).min(off(&precision, beside[1])).sqrt();
         let window = Window::new((self.rows, self.weights), &precision, &edge.passage.along, distance)?;
         let pass = window.count(&low.location);
         let counts = beside.map(|top| window.count(&tops[top].location));
