@@ -57,7 +57,8 @@ impl Learned {
     /// The data beside as many new rows and the density, as SVG.
     pub(crate) fn picture(&self, data: &Table, rng: &mut impl Rng) -> Outcome<String> {
         // An incomplete row has no place in a picture.
-        let whole = (0..data.rows.nrows()).filter(|&row| data.rows.row(row).iter().all(|value| !value.is_nan()));
+        let whole =
+            (0..data.rows.nrows()).filter(|&row| data.rows.row(row).iter().all(|value| !value.is_nan()));
         let data = data.rows.select_rows(&whole.collect::<Vec<_>>());
         let new_rows = self.draw(data.nrows(), rng)?.rows;
         let log_density = |points: &DMatrix<f64>| self.model.log_density(points);

@@ -61,7 +61,8 @@ fn run(arguments: &Arguments) -> Outcome {
         Source::Data(source) => {
             let data = Seen::read(source, arguments.columns.as_deref())?;
             let tables = Tables::read(arguments, &data.table.columns)?;
-            let learned = Learned::fit(&data, source.component_std, &mut for_fit).map_err(at(&source.path))?;
+            let learned =
+                Learned::fit(&data, source.component_std, &mut for_fit).map_err(at(&source.path))?;
             (learned, Some(data.table), tables)
         }
         Source::Saved(path) => {

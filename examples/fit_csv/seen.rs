@@ -34,7 +34,9 @@ impl Seen {
             match (places.next(), places.next()) {
                 (Some(place), None) => Ok(place),
                 (Some(_), Some(_)) => Err(format!("--errors: two columns have the name {name}")),
-                (None, _) => Err(format!("--errors: there is no column {name}, but {}", all.columns.join(", "))),
+                (None, _) => {
+                    Err(format!("--errors: there is no column {name}, but {}", all.columns.join(", ")))
+                }
             }
         };
         let is_std = |name: &String| data.errors.iter().any(|(_, std)| std == name);

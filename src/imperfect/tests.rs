@@ -47,7 +47,8 @@ fn log_likelihood(values: &DMatrix<f64>, stds: &DMatrix<f64>, law: &MixtureParam
             for (at, &j) in seen.iter().enumerate() {
                 covariance[(at, at)] += stds[(i, j)].powi(2);
             }
-            let offset = DVector::from_fn(seen.len(), |at, _| values[(i, seen[at])] - law.means[(cell, seen[at])]);
+            let offset =
+                DVector::from_fn(seen.len(), |at, _| values[(i, seen[at])] - law.means[(cell, seen[at])]);
             let factor = Cholesky::new(covariance * std::f64::consts::TAU).unwrap();
             let square = offset.dot(&factor.solve(&offset)) * std::f64::consts::TAU;
             law.masses[cell] * (-0.5 * square - 0.5 * factor.determinant().ln()).exp()
@@ -171,10 +172,7 @@ fn what_makes_no_sense_is_a_typed_error() {
     let values = DMatrix::from_row_slice(3, 2, &[1.0, nan, 2.0, nan, 3.0, nan]);
     let rows = Rows::from(&values).with_empty_cells();
     assert!(matches!(SeenRows::read(&rows), Err(Error::NothingSeenOfColumn { column: 1 })));
-    assert!(matches!(
-        SeenRows::read(&Rows::from(&values)),
-        Err(Error::NotFinite { row: 0, column: 1, .. })
-    ));
+    assert!(matches!(SeenRows::read(&Rows::from(&values)), Err(Error::NotFinite { row: 0, column: 1, .. })));
     let nothing = DMatrix::from_element(2, 2, nan);
     assert!(matches!(SeenRows::read(&Rows::from(&nothing).with_empty_cells()), Err(Error::NoRows)));
     let values = DMatrix::from_row_slice(2, 2, &[1.0, 2.0, 3.0, 5.0]);

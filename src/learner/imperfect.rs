@@ -30,6 +30,9 @@ const LEAST_WHOLE: f64 = 200.0;
 /// changes it by fewer nats a unit of weight is the last.
 const STEPS: usize = 60;
 const LEAST_CHANGE: f64 = 1e-5;
+/// Up to so many cells are tried without each of them, by so many steps.
+const MOST_TO_PRUNE: usize = 8;
+const STEPS_WITHOUT: usize = 10;
 /// Cells of fewer rows may leave their place in the list when a step is done.
 const LIGHT: f64 = 5.0;
 /// Errors so many times as wide as the smallest cell are worth a warning.
@@ -67,11 +70,11 @@ impl DiffusionLearner {
             } else {
                 fast.fit_round(&seen, &law, seed, round, None)?
             };
-            let model = fast.moved_to_seen(&seen, model)?;
+            let model = fast.moved_to_seen(&seen, model, true)?;
             law = seen.to_scaled(&gaussian_cells(&model.clean_mixture()?));
         }
         let model = self.fit_round(&seen, &law, seed, ROUNDS - 1, Some(observer))?;
-        let model = self.moved_to_seen(&seen, model)?;
+        let model = self.moved_to_seen(&seen, model, false)?;
         let mut warnings = Vec::new();
         if seen.nothing_seen > 0 {
             warnings.push(FitWarning::NothingSeen { rows: seen.nothing_seen });
@@ -103,10 +106,11 @@ impl DiffusionLearner {
     }
 
     /// `model` with its cells where the likelihood of what was seen is highest. Shaped cells, and cells on a hull of fewer
-    /// dimensions than there are columns, stay where they are.
-    fn moved_to_seen(&self, seen: &SeenRows, model: DiffusionModel) -> Result<DiffusionModel> {
+    /// dimensions than there are columns, stay where they are. On the way to the next table cells are also left out.
+    fn moved_to_seen(&self, seen: &SeenRows, model: DiffusionModel, prune: bool) -> Result<DiffusionModel> {
         let units = &model.units;
-        let Some((base, embedding)) = model.score.base().and_then(|base| Some((base, base.embedding()?.clone())))
+        let Some((base, embedding)) =
+            model.score.base().and_then(|base| Some((base, base.embedding()?.clone())))
         else {
             return Ok(model);
         };
@@ -119,14 +123,17 @@ impl DiffusionLearner {
             Some(_) => IsotropicRest { count: f64::INFINITY, variance },
             None => IsotropicRest::NONE,
         };
-        let law = climbed(&seen, cells_of_base(base), &embedding, rest)?;
+        let (law, log_likelihood) = climbed(&seen, cells_of_base(base), &embedding, rest, STEPS)?;
+        let law = if prune { pruned(&seen, law, log_likelihood, &embedding, rest)? } else { law };
         let cells = match model.cells.centre_mixture() {
-            Some(mut centres) => {
+            // Only the last model's have names.
+            Some(mut centres) if !prune => {
                 let blur = DMatrix::identity(embedding.axes.ncols(), embedding.axes.ncols()) * variance;
                 centres.covariances.iter_mut().for_each(|covariance| *covariance += &blur);
-                climbed(&seen, centres, &Embedding { rest_means: DMatrix::zeros(0, 0), ..embedding.clone() }, rest)?
+                let flat = Embedding { rest_means: DMatrix::zeros(0, 0), ..embedding.clone() };
+                climbed(&seen, centres, &flat, rest, STEPS)?.0
             }
-            None => law.clone(),
+            _ => law.clone(),
         };
         model.with_law(&law, cells, embedding)
     }
@@ -142,17 +149,18 @@ fn cells_of_base(base: &MixtureLaw) -> MixtureParameters {
 }
 
 /// `law`, in the active coordinates of `embedding`, where the likelihood of what was seen is highest, up to the
-/// shrinkage of covariances that the search for cells has too.
+/// shrinkage of covariances that the search for cells has too; and the logarithm of that likelihood.
 fn climbed(
     seen: &SeenRows,
     mut law: MixtureParameters,
     embedding: &Embedding,
     rest: IsotropicRest,
-) -> Result<MixtureParameters> {
+    steps: usize,
+) -> Result<(MixtureParameters, f64)> {
     let Embedding { axes, rest: others, rest_variance, rest_means } = embedding;
     let across = others * others.transpose() * *rest_variance;
     let mut before = f64::NEG_INFINITY;
-    for _ in 0..STEPS {
+    for _ in 0..steps {
         let mut means = &law.means * axes.transpose();
         if rest_means.ncols() > 0 {
             means += rest_means * others.transpose();
@@ -160,16 +168,59 @@ fn climbed(
         let covariances = law.covariances.iter().map(|own| axes * own * axes.transpose() + &across).collect();
         let whole = MixtureParameters { masses: law.masses.clone(), means, covariances };
         let sums = seen.sums(&whole)?;
-        if (sums.log_likelihood - before).abs() < LEAST_CHANGE * seen.weight() {
+        let change = sums.log_likelihood - before;
+        before = sums.log_likelihood;
+        if change.abs() < LEAST_CHANGE * seen.weight() {
             break;
         }
-        before = sums.log_likelihood;
         let (moments, information) = sums.along(axes, &whole);
         let light = LIGHT.max(axes.ncols() as f64 + 2.0);
         if rest_means.ncols() > 0 && moments.column(0).min() < light {
             break;
         }
         law = CellSums { moments, information }.maximise(rest, &law);
+    }
+    Ok((law, before))
+}
+
+/// `law` without the cells that the likelihood of what was seen does without: a table drawn from a law has its spurious
+/// cells too, so that the search would find them again.
+fn pruned(
+    seen: &SeenRows,
+    mut law: MixtureParameters,
+    mut log_likelihood: f64,
+    embedding: &Embedding,
+    rest: IsotropicRest,
+) -> Result<MixtureParameters> {
+    let dim = embedding.axes.ncols() as f64;
+    // What a cell's mass, mean and covariance gain by chance (Schwarz 1978).
+    let by_chance = 0.5 * (1.0 + dim + 0.5 * dim * (dim + 1.0)) * seen.weight().max(1.0).ln();
+    if embedding.rest_means.ncols() > 0 {
+        return Ok(law);
+    }
+    while (2..=MOST_TO_PRUNE).contains(&law.masses.len()) {
+        let without = |cell: usize| {
+            let masses = law.masses.clone().remove_row(cell);
+            let left = MixtureParameters {
+                masses: &masses / masses.sum(),
+                means: law.means.clone().remove_row(cell),
+                covariances: law
+                    .covariances
+                    .iter()
+                    .enumerate()
+                    .filter(|(at, _)| *at != cell)
+                    .map(|(_, own)| own.clone())
+                    .collect(),
+            };
+            climbed(seen, left, embedding, rest, STEPS_WITHOUT)
+        };
+        let found: Vec<(MixtureParameters, f64)> =
+            (0..law.masses.len()).map(without).collect::<Result<_>>()?;
+        let Some(best) = found.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)) else { break };
+        if log_likelihood - best.1 > by_chance {
+            break;
+        }
+        (law, log_likelihood) = climbed(seen, best.0, embedding, rest, STEPS)?;
     }
     Ok(law)
 }

@@ -164,7 +164,9 @@ impl fmt::Display for FitWarning {
                 f,
                 "a kernel density is ahead of the cells found by {lead:.2} nats a row: the search missed something finer"
             ),
-            Self::NothingSeen { rows } => write!(f, "{rows} rows have no value at all and counted for nothing"),
+            Self::NothingSeen { rows } => {
+                write!(f, "{rows} rows have no value at all and counted for nothing")
+            }
             Self::WideErrors { ratio } => write!(
                 f,
                 "the errors are {ratio:.1} times as wide as the smallest cell: what is finer than they are is not learned"

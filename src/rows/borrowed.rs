@@ -98,7 +98,12 @@ impl<'a> Rows<'a> {
         for column in columns {
             check_size("values of a column", count, column.len())?;
         }
-        Ok(Self { values: Values::Columns { columns, start: 0, count }, weights: None, empty_cells: false, errors: None })
+        Ok(Self {
+            values: Values::Columns { columns, start: 0, count },
+            weights: None,
+            empty_cells: false,
+            errors: None,
+        })
     }
 
     /// Gives row i the weight `weights[i]`: it counts as that many equal rows. So weights that sum to 1
@@ -266,6 +271,11 @@ impl<'a, const D: usize> From<&'a Vec<[f64; D]>> for Rows<'a> {
 
 impl<'a, const D: usize> From<&'a [[f64; D]]> for Rows<'a> {
     fn from(rows: &'a [[f64; D]]) -> Self {
-        Self { values: Values::RowMajor(rows.as_flattened(), D), weights: None, empty_cells: false, errors: None }
+        Self {
+            values: Values::RowMajor(rows.as_flattened(), D),
+            weights: None,
+            empty_cells: false,
+            errors: None,
+        }
     }
 }

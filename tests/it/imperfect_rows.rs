@@ -84,7 +84,8 @@ fn whole_and_exact_rows_give_the_same_bits_whatever_they_are_called() {
 fn a_row_of_which_nothing_was_seen_counts_for_nothing_and_is_reported() {
     let mut rng = StdRng::seed_from_u64(5);
     let rows = with_holes(&targets::gmm2d_k3().draw(600, &mut rng), &mut rng);
-    let nothing: Vec<usize> = (0..600).filter(|&row| rows.row(row).iter().all(|value| value.is_nan())).collect();
+    let nothing: Vec<usize> =
+        (0..600).filter(|&row| rows.row(row).iter().all(|value| value.is_nan())).collect();
     let seen: Vec<usize> = (0..600).filter(|row| !nothing.contains(row)).collect();
     let (model, points) = (fit(Rows::from(&rows).with_empty_cells()), DMatrix::zeros(1, 2));
     assert!(model.report().warnings.contains(&FitWarning::NothingSeen { rows: nothing.len() as u64 }));
