@@ -26,6 +26,22 @@ pub enum Error {
         /// The value found there.
         value: f64,
     },
+    /// The standard deviation of the error of a value is negative, NaN or too large.
+    #[error("row {row}, column {column}: {std} is no standard deviation of an error")]
+    InvalidErrorStd {
+        /// Index of the row, from 0.
+        row: usize,
+        /// Index of the column, from 0.
+        column: usize,
+        /// What was given as the standard deviation.
+        std: f64,
+    },
+    /// All cells of a column are empty.
+    #[error("column {column}: no row has a value there")]
+    NothingSeenOfColumn {
+        /// Index of the column, from 0.
+        column: usize,
+    },
     /// Values or weights are so large that a variance is not a finite number.
     #[error("column {column}: values or weights are too large for a finite variance")]
     Overflow {

@@ -152,6 +152,7 @@ mod density;
 mod error;
 #[cfg(feature = "serde")]
 mod format;
+mod imperfect;
 mod kernels;
 mod learner;
 mod levels;

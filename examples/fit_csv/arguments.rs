@@ -16,6 +16,9 @@ usage: fit_csv --data IN.csv [options]
   --component-std S          standard deviation of the Gaussian blur that is known to be part of the
                              rows, the same in all columns; estimated unless given
   --columns A,B,C            learn these columns of --data, whatever others there are
+  --missing                  cells of --data that are empty, NA or nan are values that were not seen
+  --errors X=X_ERR,Y=Y_ERR   column X_ERR of --data has the standard deviations of the errors of X, 0 where it
+                             is exact; what is learned is the law of the values without their errors
   --load MODEL.json          take a saved model instead of learning one
   --save MODEL.json          save the model and the names of its columns
 
@@ -53,7 +56,7 @@ usage: fit_csv --data IN.csv [options]
   --help                     this text
 
 In the tables of --predict, --impute and --surprise an empty cell or NA is a value that was not seen. Tables
-that are learned, and those of --log-density-out, have none.
+that are learned have none without --missing, and those of --log-density-out never.
 
 The report of the fit goes to standard output, its warnings to standard error too. Files are written
 all or none; one that was there before is replaced.
@@ -66,8 +69,18 @@ const MOST_THREADS: u64 = 1024;
 
 /// Where the model comes from.
 pub(crate) enum Source {
-    Data { path: PathBuf, component_std: Option<f64> },
+    Data(Data),
     Saved(PathBuf),
+}
+
+/// A table to learn.
+pub(crate) struct Data {
+    pub(crate) path: PathBuf,
+    pub(crate) component_std: Option<f64>,
+    /// Whether cells may be empty.
+    pub(crate) missing: bool,
+    /// Columns whose values have errors, each with the column of their standard deviations.
+    pub(crate) errors: Vec<(String, String)>,
 }
 
 /// What is asked for.
@@ -132,10 +145,12 @@ pub(crate) struct Imputation {
 #[derive(Default)]
 struct Given(Vec<(&'static str, OsString)>);
 
-const OPTIONS: [&str; 23] = [
+const OPTIONS: [&str; 25] = [
     "data",
     "component-std",
     "columns",
+    "missing",
+    "errors",
     "load",
     "save",
     "samples",
@@ -165,7 +180,15 @@ impl Arguments {
         let positive = |std: &f64| *std > 0.0 && std.is_finite();
         let component_std = given.number("component-std", "a positive number", positive)?;
         let source = match (given.path("data"), given.path("load")) {
-            (Some(path), None) => Source::Data { path, component_std },
+            (Some(path), None) => Source::Data(Data {
+                path,
+                component_std,
+                missing: given.take("missing").is_some(),
+                errors: given.text("errors")?.map_or(Ok(Vec::new()), |list| read_errors(&list))?,
+            }),
+            (None, Some(_)) if given.has("missing") || given.has("errors") => {
+                return Err("--missing and --errors are for a fit: they need --data, not --load".into());
+            }
             (None, Some(_)) if component_std.is_some() => {
                 return Err("--component-std is for a fit: it needs --data, not --load".into());
             }
@@ -231,7 +254,7 @@ impl Arguments {
     }
 
     fn inputs(&self) -> impl Iterator<Item = &Path> {
-        let (Source::Data { path: source, .. } | Source::Saved(source)) = &self.source;
+        let (Source::Data(Data { path: source, .. }) | Source::Saved(source)) = &self.source;
         let impute = self.impute.as_ref().map(|impute| impute.table.as_path());
         [source.as_path()].into_iter().chain(self.eval.as_deref()).chain(impute)
     }
@@ -290,6 +313,17 @@ fn read_seen(list: &str) -> Outcome<Vec<Seen>> {
     list.split(',').map(read).collect()
 }
 
+/// `X=X_ERR,Y=Y_ERR`.
+fn read_errors(list: &str) -> Outcome<Vec<(String, String)>> {
+    let read = |item: &str| match item.split_once('=') {
+        Some((column, std)) if !column.trim().is_empty() && !std.trim().is_empty() => {
+            Ok((column.trim().to_owned(), std.trim().to_owned()))
+        }
+        _ => Err(format!("--errors: \"{item}\" is not like X=X_ERR")),
+    };
+    list.split(',').map(read).collect()
+}
+
 /// Both of two options that need each other, or none.
 fn both<A, B>(first: (&str, Option<A>), second: (&str, Option<B>)) -> Outcome<Option<(A, B)>> {
     match (first, second) {
@@ -326,8 +360,8 @@ impl Given {
             if given.has(option) {
                 return Err(format!("--{option} is given twice"));
             }
-            // The one option whose value may be left out.
-            let left_out = option == "surprise" && next_is_option(&mut parser);
+            // One option has no value, and that of another may be left out.
+            let left_out = option == "missing" || option == "surprise" && next_is_option(&mut parser);
             let value = if left_out { Ok(OsString::new()) } else { parser.value() };
             given.0.push((option, value.map_err(|_| format!("--{option} needs a value"))?));
         }

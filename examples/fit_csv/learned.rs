@@ -6,6 +6,7 @@ use gmix_diffusion::{DiffusionLearner, DiffusionModel, ScoreModel};
 use serde::{Deserialize, Serialize};
 
 use super::Outcome;
+use super::seen::Seen;
 use super::support::plot::{LogDensity, fit_svg};
 use super::support::table::Table;
 
@@ -19,7 +20,7 @@ pub(crate) struct Learned {
 
 impl Learned {
     pub(crate) fn fit(
-        data: &Table,
+        data: &Seen,
         component_std: Option<f64>,
         rng: &mut impl Rng,
     ) -> gmix_diffusion::Result<Self> {
@@ -28,7 +29,7 @@ impl Learned {
             Some(std) => learner.with_component_std(std),
             None => learner,
         };
-        Ok(Self { columns: data.columns.clone(), model: learner.fit(&data.rows, rng)? })
+        Ok(Self { columns: data.table.columns.clone(), model: learner.fit(data.rows()?, rng)? })
     }
 
     /// `n` new rows under the names of the learned ones.
@@ -55,12 +56,16 @@ impl Learned {
 
     /// The data beside as many new rows and the density, as SVG.
     pub(crate) fn picture(&self, data: &Table, rng: &mut impl Rng) -> Outcome<String> {
-        let new_rows = self.draw(data.rows.nrows(), rng)?.rows;
+        // An incomplete row has no place in a picture.
+        let whole =
+            (0..data.rows.nrows()).filter(|&row| data.rows.row(row).iter().all(|value| !value.is_nan()));
+        let data = data.rows.select_rows(&whole.collect::<Vec<_>>());
+        let new_rows = self.draw(data.nrows(), rng)?.rows;
         let log_density = |points: &DMatrix<f64>| self.model.log_density(points);
         // A density on a line or a point cannot be shown in the plane.
         let fills_space = self.model.units().hull_axes().is_none();
         let shown: Option<&LogDensity<'_>> = if fills_space { Some(&log_density) } else { None };
-        fit_svg(&self.columns, &data.rows, &new_rows, shown).map_err(|error| error.to_string())
+        fit_svg(&self.columns, &data, &new_rows, shown).map_err(|error| error.to_string())
     }
 
     pub(crate) fn load(path: &Path) -> Outcome<Self> {

@@ -18,11 +18,13 @@ use gmix_diffusion::rand::{SeedableRng, rngs::StdRng};
 mod arguments;
 mod learned;
 mod questions;
+mod seen;
 #[path = "../support/mod.rs"]
 mod support;
 
 use arguments::{Arguments, Source, Surprise};
 use learned::Learned;
+use seen::Seen;
 use support::output::{check_writable, print, warn, write_together};
 use support::table::{Reading, Table};
 
@@ -56,12 +58,12 @@ fn run(arguments: &Arguments) -> Outcome {
     let (mut for_fit, mut for_draws) = (StdRng::from_rng(&mut seeds), StdRng::from_rng(&mut seeds));
 
     let (learned, data, tables) = match &arguments.source {
-        Source::Data { path, component_std } => {
-            let reading = Reading { columns: arguments.columns.as_deref(), ..Reading::default() };
-            let data = Table::read_as(path, reading).map_err(|error| error.to_string())?;
-            let tables = Tables::read(arguments, &data.columns)?;
-            let learned = Learned::fit(&data, *component_std, &mut for_fit).map_err(at(path))?;
-            (learned, Some(data), tables)
+        Source::Data(source) => {
+            let data = Seen::read(source, arguments.columns.as_deref())?;
+            let tables = Tables::read(arguments, &data.table.columns)?;
+            let learned =
+                Learned::fit(&data, source.component_std, &mut for_fit).map_err(at(&source.path))?;
+            (learned, Some(data.table), tables)
         }
         Source::Saved(path) => {
             let learned = Learned::load(path).map_err(at(path))?;

@@ -3,6 +3,7 @@
 mod diagnosis;
 mod fit;
 mod fitting;
+mod imperfect;
 mod model;
 mod observer;
 mod questions;

@@ -56,10 +56,10 @@ use crate::shapes::{check_room, check_room_for_rows, check_room_for_values};
 /// ```
 #[derive(Debug, Clone)]
 pub struct DiffusionModel {
-    score: PiecewisePolynomialScore,
-    units: Units,
+    pub(super) score: PiecewisePolynomialScore,
+    pub(super) units: Units,
     pub(crate) sampler: Arc<dyn Sampler>,
-    report: FitReport,
+    pub(super) report: FitReport,
     /// The cells of the quietest level.
     pub(crate) cells: Arc<dyn Partition>,
     /// Their centres in the data's units, k × d.

@@ -80,7 +80,7 @@ fn rest_means(parts: &[(Option<usize>, &MixtureParameters)], active: &ActiveRows
 }
 
 /// Cells whose centres have what the components' covariances have beyond σ₀².
-fn cells_of(mixture: MixtureParameters, component_std: f64) -> Result<GaussianCells> {
+pub(crate) fn cells_of(mixture: MixtureParameters, component_std: f64) -> Result<GaussianCells> {
     let dim = mixture.means.ncols();
     let variance = component_std * component_std;
     let centre_covariances = mixture.covariances.into_iter().map(|covariance| {

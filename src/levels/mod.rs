@@ -10,7 +10,7 @@ mod proposed_cells;
 mod setup;
 mod tuning;
 
-pub(crate) use base::{Base, smallest_std};
+pub(crate) use base::{Base, cells_of, smallest_std};
 pub(crate) use driver::{Learned, LevelFits};
 pub(crate) use one_cell::OneCell;
 pub(crate) use setup::Setup;

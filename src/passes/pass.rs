@@ -21,11 +21,12 @@ impl Pass {
     ///
     /// # Errors
     /// [`Error::NoColumns`], [`Error::NotFinite`], [`Error::ShapeMismatch`] for rows that are not
-    /// what the fit began with; [`Error::InvalidSetting`] for a `first_row` of 2⁶⁰ or more; errors of a
+    /// what the fit began with; [`Error::IncompatibleParts`] for rows with errors; [`Error::InvalidSetting`] for a `first_row` of 2⁶⁰ or more; errors of a
     /// user's own cells.
     pub fn accumulate<'a>(&self, rows: impl Into<Rows<'a>>, first_row: u64) -> Result<Statistics> {
         let rows = rows.into();
         self.check_dim(rows.dim())?;
+        rows.check_exact()?;
         let (n, mut start) = (rows.n_rows() as u64, 0);
         if first_row >= MOST_ROWS || n > MOST_ROWS {
             return Err(Error::InvalidSetting {

@@ -146,6 +146,7 @@ impl<'a> Batches<'a> {
             let what = "columns of a block of rows";
             return Err(Error::ShapeMismatch { what, expected, found: block.dim() });
         }
+        block.check_exact()?;
         let mut start = 0;
         while start < block.n_rows() {
             let left = block.n_rows() - start;

@@ -91,6 +91,17 @@ pub enum FitWarning {
         /// By so many nats a row.
         lead: f64,
     },
+    /// Rows of which no cell was seen: they counted for nothing.
+    NothingSeen {
+        /// Number of such rows.
+        rows: u64,
+    },
+    /// The errors of the values are much wider than the smallest cell: what is finer than they are cannot be learned.
+    WideErrors {
+        /// Half of the errors of a column are wider than so many standard deviations of the smallest cell there.
+        #[cfg_attr(feature = "serde", serde(with = "finite"))]
+        ratio: f64,
+    },
     /// Fewer than ten rows, or hardly more than columns: too few to tell a law from. What is learned may be
     /// little more than the rows themselves, or one Gaussian.
     FewRows {
@@ -152,6 +163,13 @@ impl fmt::Display for FitWarning {
             Self::BehindWitness { lead } => write!(
                 f,
                 "a kernel density is ahead of the cells found by {lead:.2} nats a row: the search missed something finer"
+            ),
+            Self::NothingSeen { rows } => {
+                write!(f, "{rows} rows have no value at all and counted for nothing")
+            }
+            Self::WideErrors { ratio } => write!(
+                f,
+                "the errors are {ratio:.1} times as wide as the smallest cell: what is finer than they are is not learned"
             ),
             Self::FewRows { rows, dim } => {
                 write!(f, "{rows} rows in {dim} dimensions are too few to tell their law from themselves")

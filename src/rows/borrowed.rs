@@ -21,6 +21,8 @@ pub struct Rows<'a> {
     values: Values<'a>,
     weights: Option<&'a [f64]>,
     empty_cells: bool,
+    /// Standard deviations of the values' errors.
+    errors: Option<Values<'a>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +35,31 @@ enum Values<'a> {
         start: usize,
         count: usize,
     },
+}
+
+impl Values<'_> {
+    /// A copy of `count` rows from `start` on.
+    fn block(&self, start: usize, count: usize) -> DMatrix<f64> {
+        match self {
+            Values::ColumnMajor(view) => view.rows(start, count).into_owned(),
+            Values::RowMajor(data, dim) => {
+                DMatrix::from_row_slice(count, *dim, &data[start * dim..(start + count) * dim])
+            }
+            Values::Columns { columns, start: first, .. } => {
+                DMatrix::from_fn(count, columns.len(), |i, j| columns[j][first + start + i])
+            }
+        }
+    }
+
+    fn range(&self, start: usize, count: usize) -> Values<'_> {
+        match self {
+            Values::ColumnMajor(view) => Values::ColumnMajor(view.rows(start, count)),
+            Values::RowMajor(data, dim) => Values::RowMajor(&data[start * dim..(start + count) * dim], *dim),
+            Values::Columns { columns, start: first, .. } => {
+                Values::Columns { columns, start: first + start, count }
+            }
+        }
+    }
 }
 
 impl<'a> Rows<'a> {
@@ -49,7 +76,7 @@ impl<'a> Rows<'a> {
             let expected = data.len().next_multiple_of(dim);
             return Err(Error::ShapeMismatch { what: "values in whole rows", expected, found: data.len() });
         }
-        Ok(Self { values: Values::RowMajor(data, dim), weights: None, empty_cells: false })
+        Ok(Self { values: Values::RowMajor(data, dim), weights: None, empty_cells: false, errors: None })
     }
 
     /// Rows whose columns are slices of equal length, as data frames hold them.
@@ -71,7 +98,12 @@ impl<'a> Rows<'a> {
         for column in columns {
             check_size("values of a column", count, column.len())?;
         }
-        Ok(Self { values: Values::Columns { columns, start: 0, count }, weights: None, empty_cells: false })
+        Ok(Self {
+            values: Values::Columns { columns, start: 0, count },
+            weights: None,
+            empty_cells: false,
+            errors: None,
+        })
     }
 
     /// Gives row i the weight `weights[i]`: it counts as that many equal rows. So weights that sum to 1
@@ -94,10 +126,62 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Lets NaN stand for a cell that was not seen, where rows are asked about. Fits take whole rows: to them
-    /// NaN remains an error.
+    /// Lets NaN stand for a cell that was not seen, where rows are asked about and where they are
+    /// [learned](crate::DiffusionLearner::fit).
     pub fn with_empty_cells(self) -> Self {
         Self { empty_cells: true, ..self }
+    }
+
+    /// Says that the values have errors: they are w = x + e with e ~ N(0, s²), independent from cell to cell and of x, and
+    /// `stds` (n × d, of any form that rows have) holds s in the columns' units, 0 where a value is exact. What is
+    /// [learned](crate::DiffusionLearner::fit) is then the law of x. Questions do not look at errors:
+    /// an [`Observation`](crate::Observation) has its own.
+    ///
+    /// # Errors
+    /// [`Error::ShapeMismatch`] unless there is one a value. A fit says whether they make sense.
+    ///
+    /// # Examples
+    /// ```
+    /// use gmix_diffusion::Rows;
+    ///
+    /// let (values, stds) = ([[1.0, 2.0], [3.0, f64::NAN]], [[0.1, 0.0], [0.2, 0.0]]);
+    /// let rows = Rows::from(&values[..]).with_errors(&stds[..])?.with_empty_cells();
+    /// assert_eq!((rows.n_rows(), rows.dim()), (2, 2));
+    /// assert!(rows.with_errors(&stds[..1]).is_err());
+    /// # Ok::<(), gmix_diffusion::Error>(())
+    /// ```
+    pub fn with_errors(self, stds: impl Into<Rows<'a>>) -> Result<Self> {
+        let stds = stds.into();
+        check_size("rows of the standard deviations of errors", self.n_rows(), stds.n_rows())?;
+        check_size("columns of the standard deviations of errors", self.dim(), stds.dim())?;
+        Ok(Self { errors: Some(stds.values), ..self })
+    }
+
+    /// The standard deviations of the errors, n × d.
+    pub(crate) fn errors(&self) -> Option<DMatrix<f64>> {
+        self.errors.map(|errors| errors.block(0, self.n_rows()))
+    }
+
+    /// Whether a value has an error, or has to be checked for one.
+    pub(crate) fn has_errors(&self) -> bool {
+        self.errors().is_some_and(|errors| errors.iter().any(|std| *std != 0.0))
+    }
+
+    /// Are these values without errors, as sums over them have to be?
+    pub(crate) fn check_exact(&self) -> Result<()> {
+        if !self.has_errors() {
+            return Ok(());
+        }
+        Err(Error::IncompatibleParts {
+            first: "rows with errors",
+            second: "a fit by passes",
+            reason: "their law is learned by `fit`, from rows in memory",
+        })
+    }
+
+    /// Whether a cell is empty, and may be.
+    pub(crate) fn is_incomplete(&self) -> bool {
+        self.empty_cells && self.block(0, self.n_rows()).rows.iter().any(|value| value.is_nan())
     }
 
     /// Whether NaN stands for a cell that was not seen.
@@ -125,15 +209,9 @@ impl<'a> Rows<'a> {
 
     /// The `count` rows from `start` on.
     pub(crate) fn range(&self, start: usize, count: usize) -> Rows<'_> {
-        let values = match &self.values {
-            Values::ColumnMajor(view) => Values::ColumnMajor(view.rows(start, count)),
-            Values::RowMajor(data, dim) => Values::RowMajor(&data[start * dim..(start + count) * dim], *dim),
-            Values::Columns { columns, start: first, .. } => {
-                Values::Columns { columns, start: first + start, count }
-            }
-        };
         let weights = self.weights.map(|weights| &weights[start..start + count]);
-        Rows { values, weights, empty_cells: self.empty_cells }
+        let errors = self.errors.as_ref().map(|errors| errors.range(start, count));
+        Rows { values: self.values.range(start, count), weights, empty_cells: self.empty_cells, errors }
     }
 
     /// Appends the rows to `values`, one after the other, and their weights to `weights`.
@@ -164,15 +242,7 @@ impl<'a> Rows<'a> {
 
     /// A copy of `count` rows from `start` on, and their weights.
     pub(crate) fn block(&self, start: usize, count: usize) -> WeightedRows {
-        let rows = match self.values {
-            Values::ColumnMajor(view) => view.rows(start, count).into_owned(),
-            Values::RowMajor(data, dim) => {
-                DMatrix::from_row_slice(count, dim, &data[start * dim..(start + count) * dim])
-            }
-            Values::Columns { columns, start: first, .. } => {
-                DMatrix::from_fn(count, columns.len(), |i, j| columns[j][first + start + i])
-            }
-        };
+        let rows = self.values.block(start, count);
         let weights = match self.weights {
             Some(weights) => weights[start..start + count].to_vec(),
             None => vec![1.0; count],
@@ -183,13 +253,13 @@ impl<'a> Rows<'a> {
 
 impl<'a> From<&'a DMatrix<f64>> for Rows<'a> {
     fn from(rows: &'a DMatrix<f64>) -> Self {
-        Self { values: Values::ColumnMajor(rows.as_view()), weights: None, empty_cells: false }
+        Self { values: Values::ColumnMajor(rows.as_view()), weights: None, empty_cells: false, errors: None }
     }
 }
 
 impl<'a> From<DMatrixView<'a, f64>> for Rows<'a> {
     fn from(rows: DMatrixView<'a, f64>) -> Self {
-        Self { values: Values::ColumnMajor(rows), weights: None, empty_cells: false }
+        Self { values: Values::ColumnMajor(rows), weights: None, empty_cells: false, errors: None }
     }
 }
 
@@ -201,6 +271,11 @@ impl<'a, const D: usize> From<&'a Vec<[f64; D]>> for Rows<'a> {
 
 impl<'a, const D: usize> From<&'a [[f64; D]]> for Rows<'a> {
     fn from(rows: &'a [[f64; D]]) -> Self {
-        Self { values: Values::RowMajor(rows.as_flattened(), D), weights: None, empty_cells: false }
+        Self {
+            values: Values::RowMajor(rows.as_flattened(), D),
+            weights: None,
+            empty_cells: false,
+            errors: None,
+        }
     }
 }

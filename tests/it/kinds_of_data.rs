@@ -57,7 +57,8 @@ fn values_that_come_again_and_again_are_atoms() {
     for share in [0.02, 0.3, 0.8] {
         let mut rng = StdRng::seed_from_u64(6);
         let rest = normals(1000, 1);
-        let rows = DMatrix::from_fn(1000, 1, |i, _| if rng.random_bool(share) { 0.0 } else { 3.0 + 0.5 * rest[i] });
+        let rows =
+            DMatrix::from_fn(1000, 1, |i, _| if rng.random_bool(share) { 0.0 } else { 3.0 + 0.5 * rest[i] });
         let zeros = rows.iter().filter(|x| **x == 0.0).count() as f64 / 1000.0;
         let model = assert_works("zeros", learner(None), rows);
         let drawn = model.sample(10_000, &mut StdRng::seed_from_u64(4)).unwrap();

@@ -26,6 +26,7 @@ mod false_acceptance;
 mod finite_numbers;
 mod fit_csv;
 mod house;
+mod imperfect_rows;
 mod interruption;
 mod kinds_of_data;
 mod links;

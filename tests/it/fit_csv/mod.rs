@@ -6,6 +6,7 @@ use std::path::Path;
 mod bench;
 mod kinds;
 mod questions;
+mod seen;
 mod streams;
 
 use crate::support::output::{check_writable, write_together};
