@@ -4,11 +4,10 @@ use nalgebra::{DMatrix, DVector};
 
 use crate::error::{Error, Result};
 
-/// Width of the windows in which rows are counted, in the distance from the pass to the nearer top: along the way, and
-/// across it; across it at least so many standard deviations of a cell.
-const ALONG: f64 = 0.3;
-const ACROSS: f64 = 0.5;
-const LEAST_ACROSS: f64 = 2.0;
+/// Width of the windows in which rows are counted, in the distance from the pass to the nearer top.
+const WIDTH: f64 = 0.33;
+/// Across the way windows are at least so wide that this part of the rows at a top counts there.
+const LEAST_PART: f64 = 1.0 / 3.0;
 /// Beyond so many widths a row does not count.
 const FAR: f64 = 5.0;
 
@@ -45,7 +44,11 @@ impl<'a> Window<'a> {
         let singular = Error::NotPositiveDefinite { what: "covariance of component", index: 0 };
         let white = precision.clone().cholesky().ok_or(singular)?.l().transpose();
         let along = (&white * along).normalize();
-        let (width, across) = ((ALONG * distance).max(1e-3), (ACROSS * distance).max(LEAST_ACROSS));
+        let width = (WIDTH * distance).max(1e-3);
+        // A window of width a takes the part (1 + 1/a²)^(−(q − 1)/2) of a Gaussian in q − 1 directions across.
+        let directions = (precision.nrows() as f64 - 1.0).max(1.0);
+        let least = 1.0 / (LEAST_PART.powf(-2.0 / directions) - 1.0).sqrt();
+        let across = width.max(least);
         // z ↦ z/across + along (along · z) (1/width − 1/across).
         let part = along.transpose() * &white;
         let whitening = &white / across + &along * part * (1.0 / width - 1.0 / across);

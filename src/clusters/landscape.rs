@@ -12,9 +12,9 @@ use crate::process::NoiseLevel;
 /// Points of a straight line looked at first, between any two tops.
 const COARSE: usize = 9;
 /// Passes that are looked for with care: so many of the highest at each top, beside those that join all tops.
-const NEIGHBOURS: usize = 6;
+const NEIGHBOURS: usize = 5;
 /// How often a path is bent, each time in both halves.
-const BENDS: usize = 3;
+const BENDS: usize = 2;
 /// Tops nearer than this, in standard deviations of a cell, are one.
 const SAME: f64 = 1e-2;
 /// Valleys less deep than this, in nats, are not worth a bend, nor is what a bend gains less.
@@ -133,7 +133,7 @@ impl<'a> Landscape<'a> {
 
     /// A path through the highest point beside the lowest of the line, across it, and so on in both halves.
     fn bent(&self, [a, b]: [&Point; 2], metric: &DMatrix<f64>, bends: usize) -> Result<Passage> {
-        let straight = low_point(&self.law, [a, b], 3 * COARSE)?;
+        let straight = low_point(&self.law, [a, b], 2 * COARSE)?;
         let height = straight.low.height;
         if bends == 0 || height >= a.height.min(b.height) - SHALLOW {
             return Ok(straight);

@@ -6,8 +6,5 @@ mod landscape;
 mod passage;
 mod tree;
 
-#[cfg(test)]
-mod tests;
-
 pub use found::Clusters;
 pub use tree::Merge;

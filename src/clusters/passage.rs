@@ -6,8 +6,8 @@ use crate::error::Result;
 use crate::mixture::PreparedLaw;
 
 /// Steps of golden section behind the points of a line, and of the ascents across it and to a top.
-const SECTIONS: usize = 12;
-const STEPS: usize = 40;
+const SECTIONS: usize = 8;
+const STEPS: usize = 30;
 const CLIMB: usize = 400;
 /// An ascent ends where a step gains less, in nats.
 const GAIN: f64 = 1e-4;

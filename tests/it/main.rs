@@ -15,6 +15,7 @@ mod fits;
 
 mod cells_decide;
 mod checkpoints;
+mod clusters;
 mod conditionals;
 mod degenerate_data;
 mod density_is_normalised;

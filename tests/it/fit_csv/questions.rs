@@ -165,3 +165,34 @@ fn odd_rows_are_found_and_their_column_named() {
     assert!(shown.contains("log_density,p_value,eruptions,waiting\n"), "{shown}");
     assert_eq!(bench.fail("--load m.json --surprise"), "--surprise needs --eval too");
 }
+
+#[test]
+fn rows_are_clustered() {
+    let bench = Bench::new("clusters").with_geyser();
+    bench.succeed("--data in.csv --clusters c.csv --threads 1");
+    bench.succeed("--data in.csv --clusters three.csv --cluster-count 3 --outliers .9");
+    if cfg!(feature = "rayon") {
+        bench.succeed("--data in.csv --clusters threads.csv --threads 3");
+        assert!(bench.files()["threads.csv"] == bench.files()["c.csv"]);
+    }
+    let (rows, found) = (bench.table("in.csv").rows, bench.table("c.csv"));
+    assert_eq!(found.columns, ["cluster", "probability"]);
+    // Long eruptions are the larger cluster.
+    let agree =
+        (0..rows.nrows()).filter(|&row| (found.rows[(row, 0)] == 1.0) == (rows[(row, 0)] < 3.0)).count();
+    assert!(found.rows.nrows() == rows.nrows() && agree + 5 >= rows.nrows(), "{agree}");
+    assert!(found.rows.column(1).iter().all(|p| (0.5..=1.0).contains(p)));
+    let three = bench.table("three.csv").rows;
+    let count = |cluster: f64| three.column(0).iter().filter(|found| **found == cluster).count();
+    assert!((5..60).contains(&count(-1.0)) && count(0.0) > 0 && count(1.0) > 0, "{}", count(-1.0));
+    for (command, expected) in [
+        ("--data in.csv --cluster-count 3", "--cluster-count needs --clusters too"),
+        ("--data in.csv --outliers .9", "--outliers needs --clusters too"),
+        (
+            "--data in.csv --clusters c.csv --outliers 1",
+            "--outliers is 1, but must be a number between 0 and 1",
+        ),
+    ] {
+        assert_eq!(bench.fail(command), expected);
+    }
+}

@@ -1,9 +1,89 @@
-use nalgebra::{DMatrix, DVector};
+//! Clusters follow the data, whatever their form.
 
-use crate::error::Error;
-use crate::mixture::MixtureParameters;
-use crate::questions::Mixture;
-use crate::rows::{Rows, stream};
+use std::f64::consts::TAU;
+
+use gmix_diffusion::nalgebra::{DMatrix, DVector};
+use gmix_diffusion::rand::{RngExt, SeedableRng, rngs::StdRng};
+use gmix_diffusion::rand_distr::{Distribution, StandardNormal};
+use gmix_diffusion::{DiffusionLearner, Error, Mixture, MixtureParameters, Rows};
+
+const ROWS: usize = 1_200;
+
+/// Rows around points that `at` gives for a number of the group and one between 0 and 1, with normal errors of
+/// standard deviation `error`; groups alternate.
+fn around(groups: usize, error: f64, seed: u64, at: impl Fn(usize, f64) -> [f64; 2]) -> DMatrix<f64> {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let normal = |rng: &mut StdRng| -> f64 { StandardNormal.sample(rng) };
+    let rows = (0..ROWS).flat_map(|row| {
+        let [x, y] = at(row % groups, rng.random());
+        [x + error * normal(&mut rng), y + error * normal(&mut rng)]
+    });
+    DMatrix::from_row_iterator(ROWS, 2, rows)
+}
+
+/// The number of clusters found among rows of `groups` that alternate, and the part of rows in the most frequent cluster
+/// of their group.
+fn found(rows: &DMatrix<f64>, groups: usize) -> (usize, f64) {
+    let model = DiffusionLearner::new().fit(rows, &mut StdRng::seed_from_u64(1)).unwrap();
+    let clusters = model.clusters(rows).unwrap();
+    let labels = clusters.labels(rows).unwrap();
+    let mut right = 0;
+    for group in 0..groups {
+        let mut counts = vec![0; clusters.len()];
+        for row in (group..ROWS).step_by(groups) {
+            counts[labels[row]] += 1;
+        }
+        right += counts.iter().max().unwrap();
+    }
+    (clusters.len(), right as f64 / ROWS as f64)
+}
+
+#[test]
+fn moons_rings_and_worms_are_told_apart() {
+    let moon = |group: usize, t: f64| {
+        let (sin, cos) = (TAU / 2.0 * t).sin_cos();
+        if group == 0 { [cos, sin] } else { [1.0 - cos, 0.5 - sin] }
+    };
+    let ring = |group: usize, t: f64| {
+        let (sin, cos) = (TAU * t).sin_cos();
+        let radius = 1.0 + 1.5 * group as f64;
+        [radius * cos, radius * sin]
+    };
+    let worm = |group: usize, t: f64| [8.0 * t, (8.0 * t).sin() + 3.0 * group as f64];
+    let rows = [around(2, 0.08, 1, moon), around(2, 0.12, 2, ring), around(3, 0.2, 3, worm)];
+    for (rows, groups) in rows.iter().zip([2, 2, 3]) {
+        let (number, right) = found(rows, groups);
+        assert!(number == groups && right > 0.98, "{groups}: {number}, {right}");
+    }
+}
+
+#[test]
+fn one_mode_is_one_cluster() {
+    let banana = |_: usize, t: f64| [6.0 * t - 3.0, (6.0 * t - 3.0).powi(2) / 2.0];
+    let square = around(1, 0.0, 4, |_, t| [t, (t * 1e4).fract()]);
+    for (rows, what) in [
+        (around(1, 0.4, 5, banana), "banana"),
+        (around(1, 1.0, 6, |_, _| [0.0; 2]), "normal"),
+        (square, "square"),
+    ] {
+        assert_eq!(found(&rows, 1).0, 1, "{what}");
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    let rows = around(3, 0.3, 7, |group, t| [3.0 * group as f64, 2.0 * t]);
+    let model = DiffusionLearner::fast().fit(&rows, &mut StdRng::seed_from_u64(1)).unwrap();
+    let on = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let clusters = model.clusters(&rows).unwrap();
+            let probabilities = clusters.probabilities(&rows).unwrap();
+            (clusters, probabilities)
+        })
+    };
+    assert_eq!(on(1), on(3));
+}
 
 /// Standard Gaussians at `means`, of these masses.
 fn law(means: &[[f64; 2]], masses: &[f64]) -> Mixture {
@@ -15,8 +95,8 @@ fn law(means: &[[f64; 2]], masses: &[f64]) -> Mixture {
     .unwrap()
 }
 
-fn rows(law: &Mixture, n: usize, seed: u64) -> DMatrix<f64> {
-    law.sample(n, &mut stream(seed, 1, 0)).unwrap()
+fn drawn(law: &Mixture, n: usize, seed: u64) -> DMatrix<f64> {
+    law.sample(n, &mut StdRng::seed_from_u64(seed)).unwrap()
 }
 
 #[test]
@@ -24,7 +104,7 @@ fn cells_without_a_valley_are_one_cluster() {
     // A chain of cells around a corner, and one apart from it.
     let law = law(&[[0.0, 0.0], [1.5, 0.0], [3.0, 0.0], [3.0, 1.5], [-4.0, 4.0]], &[0.2, 0.2, 0.2, 0.2, 0.2]);
     for seed in 0..5 {
-        let rows = rows(&law, 1_000, seed);
+        let rows = drawn(&law, 1_000, seed);
         let clusters = law.clusters(&rows).unwrap();
         assert_eq!(clusters.len(), 2);
         assert_eq!(clusters.of_cells(), [0, 0, 0, 0, 1]);
@@ -45,8 +125,8 @@ fn a_valley_counts_when_rows_show_it() {
     let at = |x: f64| law.log_density(&DMatrix::from_row_slice(1, 2, &[x, 0.0])).unwrap()[0];
     let top = (0..400).map(|i| at(0.01 * f64::from(i))).fold(f64::MIN, f64::max);
     let mut evidence = Vec::new();
-    for n in [50, 5_000, 50_000] {
-        let clusters = law.clusters(&rows(&law, n, 3)).unwrap();
+    for n in [50, 20_000, 80_000] {
+        let clusters = law.clusters(&drawn(&law, n, 3)).unwrap();
         let merge = &clusters.merges()[0];
         assert!((merge.depth - (top - at(0.0))).abs() < 1e-3, "{merge:?}");
         assert!((merge.log_density - at(0.0)).abs() < 1e-3);
@@ -58,8 +138,8 @@ fn a_valley_counts_when_rows_show_it() {
 
 #[test]
 fn the_tree_is_cut_where_one_wants() {
-    let law = law(&[[0.0, 0.0], [1.0, 0.0], [9.0, 0.0], [12.5, 0.0]], &[0.3, 0.3, 0.2, 0.2]);
-    let rows = rows(&law, 2_000, 1);
+    let law = law(&[[0.0, 0.0], [1.0, 0.0], [9.0, 0.0], [13.5, 0.0]], &[0.3, 0.3, 0.2, 0.2]);
+    let rows = drawn(&law, 2_000, 1);
     let clusters = law.clusters(&rows).unwrap();
     assert_eq!(clusters.len(), 3);
     assert_eq!(clusters.merges().len(), 3);
@@ -82,7 +162,7 @@ fn the_tree_is_cut_where_one_wants() {
 #[test]
 fn outliers_are_beyond_every_cluster() {
     let law = law(&[[0.0, 0.0], [8.0, 0.0]], &[0.9, 0.1]);
-    let rows = rows(&law, 2_000, 1);
+    let rows = drawn(&law, 2_000, 1);
     let clusters = law.clusters(&rows).unwrap();
     let outside = clusters.outliers(&rows, 0.95).unwrap().iter().filter(|outside| **outside).count();
     assert!((60..150).contains(&outside), "{outside}");
@@ -94,7 +174,7 @@ fn outliers_are_beyond_every_cluster() {
 #[test]
 fn rows_may_have_empty_cells_where_asked_about_but_nothing_is_guessed_where_judged() {
     let law = law(&[[0.0, 0.0], [8.0, 0.0]], &[0.7, 0.3]);
-    let clusters = law.clusters(&rows(&law, 500, 1)).unwrap();
+    let clusters = law.clusters(&drawn(&law, 500, 1)).unwrap();
     let asked = [[f64::NAN, 0.0], [8.0, f64::NAN]];
     let asked = Rows::from(&asked[..]).with_empty_cells();
     let found = clusters.probabilities(asked).unwrap();
@@ -109,7 +189,7 @@ fn rows_may_have_empty_cells_where_asked_about_but_nothing_is_guessed_where_judg
 #[test]
 fn weights_are_numbers_of_rows_and_units_do_not_matter() {
     let law = law(&[[-1.6, 0.0], [1.6, 0.0], [6.0, 6.0]], &[0.4, 0.3, 0.3]);
-    let rows = rows(&law, 400, 2);
+    let rows = drawn(&law, 400, 2);
     let twice = DMatrix::from_fn(800, 2, |i, j| rows[(i / 2, j)]);
     let weighted = law.clusters(Rows::from(&rows).with_weights(&[2.0; 400]).unwrap()).unwrap();
     let doubled = law.clusters(&twice).unwrap();
