@@ -9,7 +9,7 @@ use gmix_diffusion::rand_distr::{Distribution, StandardNormal};
 use gmix_diffusion::reference::{Law, targets};
 use gmix_diffusion::{DiffusionLearner, DiffusionModel, Error, FitWarning, NoiseLevel, Rows};
 
-const N: usize = 4_000;
+const N: usize = 10_000;
 
 fn fit(rows: Rows<'_>) -> DiffusionModel {
     DiffusionLearner::fast().fit(rows, &mut StdRng::seed_from_u64(1)).unwrap()
