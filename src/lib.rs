@@ -146,6 +146,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod cells;
+mod clusters;
 mod coordinates;
 mod density;
 mod error;
@@ -180,6 +181,7 @@ pub use cells::{
     CentreEstimates, GaussianCells, LocalFrame, Partition, Partitioner, SingleCell, VoronoiCells,
     VoronoiPartitioner,
 };
+pub use clusters::{Clusters, Merge};
 pub use coordinates::Units;
 pub use density::{log_density, log_density_with_control};
 pub use error::{Error, Result};

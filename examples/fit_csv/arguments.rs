@@ -43,6 +43,12 @@ usage: fit_csv --data IN.csv [options]
                              as low or lower under the law, and minus the logarithm of the density of each of
                              its values given the others; to standard output without S.csv
 
+  --clusters C.csv           for each row of --data its cluster, from 0, the largest first, and the probability
+                             of that: groups of cells without a valley of the density between them
+  --cluster-count K          so many clusters
+  --outliers MASS            cluster -1 for rows in no cluster's highest density set of this probability, such
+                             as .99
+
   --plot PICTURE.svg         the rows of --data, as many new ones, and the learned density
 
   --seed N                   the same seed gives the same files; 1 unless given
@@ -95,6 +101,7 @@ pub(crate) struct Arguments {
     pub(crate) predict: Option<Prediction>,
     pub(crate) surprise: Option<Surprise>,
     pub(crate) impute: Option<Imputation>,
+    pub(crate) clusters: Option<Clustering>,
     pub(crate) plot: Option<PathBuf>,
     pub(crate) save: Option<PathBuf>,
 }
@@ -114,6 +121,13 @@ pub(crate) struct Prediction {
     pub(crate) out: PathBuf,
 }
 
+/// The file of the clusters of rows; how many there are to be, and the mass beyond which rows are left out.
+pub(crate) struct Clustering {
+    pub(crate) out: PathBuf,
+    pub(crate) count: Option<usize>,
+    pub(crate) outliers: Option<f64>,
+}
+
 /// Where the surprise of rows goes.
 pub(crate) enum Surprise {
     Shown,
@@ -131,7 +145,7 @@ pub(crate) struct Imputation {
 #[derive(Default)]
 struct Given(Vec<(&'static str, OsString)>);
 
-const OPTIONS: [&str; 22] = [
+const OPTIONS: [&str; 25] = [
     "data",
     "component-std",
     "columns",
@@ -151,6 +165,9 @@ const OPTIONS: [&str; 22] = [
     "imputed",
     "draws",
     "surprise",
+    "clusters",
+    "cluster-count",
+    "outliers",
     "plot",
     "seed",
     "threads",
@@ -196,6 +213,7 @@ impl Arguments {
             surprise: given.surprise(),
             impute: both(("impute", given.path("impute")), ("imputed", given.path("imputed")))?
                 .map(|(table, out)| Imputation { table, out, draws: draws.unwrap_or(1) as usize }),
+            clusters: given.clustering()?,
             plot: given.path("plot"),
             save: given.path("save"),
             seed: seed.unwrap_or(1),
@@ -204,6 +222,9 @@ impl Arguments {
         };
         if let (Some(_), Source::Saved(_)) = (&arguments.plot, &arguments.source) {
             return Err("--plot shows the data too: it needs --data, not --load".into());
+        }
+        if let (Some(_), Source::Saved(_)) = (&arguments.clusters, &arguments.source) {
+            return Err("--clusters is about the rows of a fit: it needs --data, not --load".into());
         }
         if let (Some(_), Source::Saved(_)) = (&arguments.columns, &arguments.source) {
             return Err("--columns is for a fit: it needs --data, not --load".into());
@@ -246,7 +267,8 @@ impl Arguments {
             Surprise::Written(path) => Some(path),
             Surprise::Shown => None,
         });
-        let answers = predict.chain(impute).chain(surprise);
+        let clusters = self.clusters.iter().map(|clusters| &clusters.out);
+        let answers = predict.chain(impute).chain(surprise).chain(clusters);
         draw.chain(&self.log_density).chain(answers).chain(&self.plot).chain(&self.save).map(PathBuf::as_path)
     }
 
@@ -358,6 +380,18 @@ impl Given {
     fn text(&mut self, option: &str) -> Outcome<Option<String>> {
         let Some(value) = self.take(option) else { return Ok(None) };
         value.into_string().map(Some).map_err(|value| format!("--{option} is not UTF-8: {}", value.display()))
+    }
+
+    fn clustering(&mut self) -> Outcome<Option<Clustering>> {
+        let count = self.number("cluster-count", "a whole number of at least 1", |k: &u64| *k >= 1)?;
+        let inside = |mass: &f64| *mass > 0.0 && *mass < 1.0;
+        let outliers = self.number("outliers", "a number between 0 and 1", inside)?;
+        match (self.path("clusters"), count, outliers) {
+            (Some(out), ..) => Ok(Some(Clustering { out, count: count.map(|k| k as usize), outliers })),
+            (None, Some(_), _) => Err("--cluster-count needs --clusters too".into()),
+            (None, _, Some(_)) => Err("--outliers needs --clusters too".into()),
+            (None, None, None) => Ok(None),
+        }
     }
 
     fn prediction(&mut self) -> Outcome<Option<Prediction>> {

@@ -103,6 +103,10 @@ fn run(arguments: &Arguments) -> Outcome {
         let completed = learned.impute(rows, impute.draws, &mut for_draws).map_err(at(&impute.table))?;
         files.push((&impute.out, completed.to_csv().map_err(at(&impute.out))?));
     }
+    if let (Some(clusters), Some(data)) = (&arguments.clusters, &data) {
+        let answers = learned.clusters(data, clusters)?;
+        files.push((&clusters.out, answers.to_csv().map_err(at(&clusters.out))?));
+    }
     if let (Some(path), Some(data)) = (&arguments.plot, &data) {
         files.push((path, learned.picture(data, &mut for_draws).map_err(at(path))?.into_bytes()));
     }

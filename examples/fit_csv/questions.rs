@@ -5,7 +5,7 @@ use gmix_diffusion::rand::Rng;
 use gmix_diffusion::{Observation, Rows};
 
 use super::Outcome;
-use super::arguments::{Prediction, Seen};
+use super::arguments::{Clustering, Prediction, Seen};
 use super::learned::Learned;
 use super::support::table::Table;
 
@@ -78,5 +78,28 @@ impl Learned {
             _ => answers.columns[(row, column - 2)],
         });
         Ok(Table { columns, rows: table })
+    }
+
+    /// The cluster of each row of `data`, −1 where it is left out, and the probability of that cluster.
+    pub(crate) fn clusters(&self, data: &Table, ask: &Clustering) -> Outcome<Table> {
+        let found = self.model.clusters(&data.rows).map_err(|error| format!("--clusters: {error}"))?;
+        let found = match ask.count {
+            Some(count) => found.exactly(count).map_err(|error| format!("--cluster-count: {error}"))?,
+            None => found,
+        };
+        let probabilities = found.probabilities(&data.rows).map_err(said)?;
+        let left_out = match ask.outliers {
+            Some(mass) => found.outliers(&data.rows, mass).map_err(said)?,
+            None => vec![false; data.rows.nrows()],
+        };
+        let table = DMatrix::from_fn(data.rows.nrows(), 2, |row, column| {
+            let (cluster, probability) = probabilities.row(row).transpose().argmax();
+            match column {
+                0 if left_out[row] => -1.0,
+                0 => cluster as f64,
+                _ => probability,
+            }
+        });
+        Ok(Table { columns: ["cluster", "probability"].map(String::from).to_vec(), rows: table })
     }
 }

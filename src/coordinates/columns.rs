@@ -3,7 +3,7 @@ use nalgebra::{DMatrix, DVector};
 use super::tuning::TUNING;
 use super::units::Units;
 use crate::error::{Error, Result};
-use crate::rows::{FOLDS, FoldRule, FoldedSample, IsotropicRest, Moments};
+use crate::rows::{FOLDS, FoldRule, FoldedSample, IsotropicRest, Moments, Repeats};
 
 /// The columns of the rows as they are, in the data's units: what all else about coordinates follows from.
 #[derive(Debug, Clone)]
@@ -12,8 +12,7 @@ pub(crate) struct Columns<'a> {
     pub(super) seed: u64,
     /// Standard deviations, length d.
     pub(super) std: DVector<f64>,
-    /// The share of rows that repeat another one.
-    pub(crate) repeated_share: f64,
+    pub(crate) repeats: Repeats,
 }
 
 impl<'a> Columns<'a> {
@@ -27,16 +26,22 @@ impl<'a> Columns<'a> {
             return Err(Error::Overflow { column });
         }
         let std = (moments.scatter.diagonal() / moments.weight).map(f64::sqrt);
-        Ok(Self { moments, seed, std, repeated_share: moments.repeated_share() })
+        Ok(Self { moments, seed, std, repeats: moments.repeats() })
     }
 
-    /// Whether so many rows repeat another one that they are dealt to folds by their values.
+    /// Whether so many rows repeat another one that they are no continuous law's.
     pub(crate) fn repeat(&self) -> bool {
-        self.repeated_share > TUNING.repeated
+        self.repeats.share > TUNING.repeated
     }
 
+    /// Repeated rows share a fold, so that none is judged by its copies, where many are. A few values that come again and
+    /// again among others that do not are as much a part of the law as these: in one fold, the others would know
+    /// nothing of them.
     pub(super) fn fold_rule(&self) -> FoldRule {
-        if self.repeat() { FoldRule::Values } else { FoldRule::Index }
+        let Repeats { repeated, distinct, .. } = self.repeats;
+        let few = repeated <= TUNING.atoms.max((TUNING.repeated * distinct as f64) as usize);
+        let are_atoms = few && 2 * repeated < distinct;
+        if self.repeat() && !are_atoms { FoldRule::Values } else { FoldRule::Index }
     }
 
     /// The subsample in working units: rows in an order that is random, with their weights and folds.

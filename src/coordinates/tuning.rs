@@ -4,6 +4,8 @@
 pub(super) struct Tuning {
     /// Share of rows that repeat another one; a larger one is not a continuous law's.
     pub(super) repeated: f64,
+    /// So many values, or that share of all different ones, may come again and again beside values that do not.
+    pub(super) atoms: usize,
     /// With a given σ₀ a direction is degenerate only if its standard deviation is less than this share of σ₀.
     pub(super) degenerate_below_component: f64,
     /// Distance from the affine hull of the rows, as a share of the position: points nearer than this are on it.
@@ -39,6 +41,7 @@ pub(super) struct Tuning {
 
 pub(super) const TUNING: Tuning = Tuning {
     repeated: 0.01,
+    atoms: 3,
     degenerate_below_component: 1e-3,
     on_hull: 1e-5,
     constant: 1e-9,

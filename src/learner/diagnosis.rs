@@ -60,7 +60,7 @@ pub(crate) fn of_coordinates(
         warnings.push(FitWarning::HeavyTails { farthest });
     }
     if columns.repeat() {
-        warnings.push(FitWarning::RepeatedRows { share: columns.repeated_share });
+        warnings.push(FitWarning::RepeatedRows { share: columns.repeats.share });
     }
     if let (Some(std), None, false) = (scaled.given_std, too_large, columns.repeat()) {
         warnings.extend(of_component_std(std, &active.sample)?);

@@ -4,6 +4,7 @@ use nalgebra::{DMatrix, DVector};
 use rand::{Rng, RngExt};
 
 use super::model::DiffusionModel;
+use crate::clusters::Clusters;
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
@@ -137,6 +138,15 @@ impl DiffusionModel {
         let mut own = stream(rng.random(), ASKED, 3);
         let mut tables = self.ask(&base, |law| law.impute(&rows.into(), 0, &mut own))?;
         Ok(tables.swap_remove(0))
+    }
+
+    /// The clusters of the law that `rows` (n × d), those learned, show: groups of cells without a valley between them.
+    /// Where polynomials correct the cells, those of the cells alone.
+    ///
+    /// # Errors
+    /// Those of [`Mixture::clusters`], and [`Error::NoClosedForm`] where cells were found level by level.
+    pub fn clusters<'a>(&self, rows: impl Into<Rows<'a>>) -> Result<Clusters> {
+        self.base()?.clusters(rows)
     }
 
     /// How far the law of `other` is from this one, by `draws` draws of this one: the Kullback-Leibler divergence of

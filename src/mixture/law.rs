@@ -244,7 +244,7 @@ impl MixtureLaw {
 
     /// The posterior probability of each cell given Y in active coordinates, at the rows of `points` (n × m)
     /// and for Gaussian cells with their means in the active directions alone: n × k.
-    pub(super) fn responsibilities(&self, level: NoiseLevel, points: &DMatrix<f64>) -> Result<DMatrix<f64>> {
+    pub(crate) fn responsibilities(&self, level: NoiseLevel, points: &DMatrix<f64>) -> Result<DMatrix<f64>> {
         check_columns(self.means.ncols(), points)?;
         let points = points.as_view();
         let mut log_joint = match &self.cells {

@@ -134,6 +134,24 @@ impl Mixture {
         Self::new(self.all_columns, columns, units, law)
     }
 
+    /// The law in working coordinates.
+    pub(crate) fn working_law(&self) -> &MixtureLaw {
+        &self.law
+    }
+
+    /// The map between the data's units and working units.
+    pub(crate) fn units(&self) -> &Units {
+        &self.units
+    }
+
+    /// The law of some of the cells alone, with their masses in proportion.
+    pub(crate) fn part(&self, cells: &[usize]) -> Self {
+        let masses = DVector::from_iterator(cells.len(), cells.iter().map(|&cell| self.masses()[cell]));
+        let total = masses.sum();
+        let whole = cells.iter().map(|&cell| self.cells[cell].clone()).collect();
+        self.of(self.columns.clone(), self.units.clone(), MixtureLaw::of_whole_cells(masses / total, whole))
+    }
+
     /// The columns of the law, by their index among those learned.
     pub fn columns(&self) -> &[usize] {
         &self.columns

@@ -3,6 +3,7 @@
 mod corrected;
 mod evaluator;
 mod given;
+mod membership;
 mod mixture;
 mod modes;
 mod observation;

@@ -12,7 +12,7 @@ pub use borrowed::Rows;
 pub use isotropic_rest::IsotropicRest;
 pub use sample::FoldedSample;
 
-pub(crate) use moments::Moments;
+pub(crate) use moments::{Moments, Repeats};
 pub(crate) use spatial_order::spatial_order;
 pub(crate) use streams::{FOLDS, FoldRule, MOST_ROWS, stream};
 pub(crate) use weighted::WeightedRows;

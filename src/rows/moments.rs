@@ -99,14 +99,18 @@ impl Moments {
         self.sample.truncate(SUBSAMPLE);
     }
 
-    /// The share of the subsample's rows that repeat another one.
-    pub(crate) fn repeated_share(&self) -> f64 {
+    /// What of the subsample's rows repeats.
+    pub(crate) fn repeats(&self) -> Repeats {
         let mut copies: HashMap<Vec<u64>, usize> = HashMap::new();
         for row in &self.sample {
             *copies.entry(row.values.iter().map(|value| value.to_bits()).collect()).or_default() += 1;
         }
-        let repeated: usize = copies.values().filter(|&&count| count > 1).sum();
-        repeated as f64 / self.sample.len().max(1) as f64
+        let repeated = || copies.values().filter(|&&count| count > 1);
+        Repeats {
+            share: repeated().sum::<usize>() as f64 / self.sample.len().max(1) as f64,
+            repeated: repeated().count(),
+            distinct: copies.len(),
+        }
     }
 }
 
@@ -158,4 +162,14 @@ mod saved {
             Ok(self)
         }
     }
+}
+
+/// How much of a sample of rows repeats.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Repeats {
+    /// The share of rows that repeat another one.
+    pub(crate) share: f64,
+    /// How many different rows are repeated, of how many.
+    pub(crate) repeated: usize,
+    pub(crate) distinct: usize,
 }

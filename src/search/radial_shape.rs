@@ -24,6 +24,9 @@ const EVIDENCE: f64 = 4.605_170_185_988_092;
 /// and are a small part of the evidence asked for where there are ten rows a parameter.
 const ROWS_A_PARAMETER: f64 = 10.0;
 
+/// A cell of this share of another's width is one value.
+const ATOM: f64 = 1e-5;
+
 /// The shape of highest held-out log-likelihood, if there is evidence of it at the level of one hundredth.
 ///
 /// `mixtures` are those of the sample's folds. Every row is judged by the mixture that has not seen its fold,
@@ -31,7 +34,7 @@ const ROWS_A_PARAMETER: f64 = 10.0;
 pub(crate) fn choose_shape(mixtures: &[MixtureParameters], sample: &FoldedSample) -> RadialShape {
     let (dim, rows) = (sample.rows.ncols(), sample.weights.iter().sum::<f64>());
     let cells = mean_cells(mixtures);
-    if rows < ROWS_A_PARAMETER * cells * feature_count(dim) as f64 {
+    if rows < ROWS_A_PARAMETER * cells * feature_count(dim) as f64 || mixtures.iter().any(has_atom) {
         return RadialShape::GAUSSIAN;
     }
     let folds: Vec<HeldOut> = match mixtures {
@@ -52,6 +55,15 @@ pub(crate) fn choose_shape(mixtures: &[MixtureParameters], sample: &FoldedSample
     trials.extend(self::trials(fine, &folds, &gaussian));
     let gain: f64 = (0..folds.len()).map(|fold| best(&trials, Some(fold)).gains[fold]).sum();
     if gain > EVIDENCE { RadialShape::new(best(&trials, None).beta) } else { RadialShape::GAUSSIAN }
+}
+
+/// Whether a cell stands for one value that comes again and again: all its rows lie at its centre, and say nothing of the
+/// shape of others.
+fn has_atom(mixture: &MixtureParameters) -> bool {
+    let widths = mixture.covariances.iter().map(|covariance| covariance.diagonal().max());
+    let (least, largest) =
+        widths.fold((f64::INFINITY, 0.0_f64), |(a, b), width| (a.min(width), b.max(width)));
+    least < ATOM * ATOM * largest
 }
 
 /// The rows of one fold under the Gaussian cells of a mixture that has not seen them.

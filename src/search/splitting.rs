@@ -160,7 +160,8 @@ fn concentric(
     }
     let excess = fourth / weight - dim * (dim + 2.0);
     let std_error = (8.0 * dim * (dim + 2.0) * (dim + 3.0) * squares).sqrt() / weight;
-    if !(excess > KURTOSIS_ERRORS * std_error) || weight < 2.0 * light_cell(data.rows.ncols()) {
+    let is_heavy_tailed = excess > KURTOSIS_ERRORS * std_error;
+    if !is_heavy_tailed || weight < 2.0 * light_cell(data.rows.ncols()) {
         return None;
     }
     let (mean, covariance) = (cells.means.row(cell), &cells.covariances[cell]);

@@ -125,7 +125,7 @@ pub(crate) fn column_bandwidths(sample: &FoldedSample) -> DVector<f64> {
     DVector::from_fn(sample.rows.ncols(), |j, _| {
         let (training, judging) = (column(&training, j), column(&judging, j));
         let witness = Witness::of_rows(&training, &judging, &Background::of(&training), ROWS_FOR_UNITS);
-        if witness.is_narrowest || !(witness.bandwidth > 0.0) { 1.0 } else { witness.bandwidth }
+        if witness.bandwidth > 0.0 && !witness.is_narrowest { witness.bandwidth } else { 1.0 }
     })
 }
 

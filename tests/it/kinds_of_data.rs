@@ -51,6 +51,25 @@ fn integers_and_ties_are_not_chased() {
     assert!(cells < 20, "{cells} cells");
 }
 
+/// Zeros beside N(3, .5²): the share of draws at zero is that of the rows, and the rest is as it was.
+#[test]
+fn values_that_come_again_and_again_are_atoms() {
+    for share in [0.02, 0.3, 0.8] {
+        let mut rng = StdRng::seed_from_u64(6);
+        let rest = normals(1000, 1);
+        let rows = DMatrix::from_fn(1000, 1, |i, _| if rng.random_bool(share) { 0.0 } else { 3.0 + 0.5 * rest[i] });
+        let zeros = rows.iter().filter(|x| **x == 0.0).count() as f64 / 1000.0;
+        let model = assert_works("zeros", learner(None), rows);
+        let drawn = model.sample(10_000, &mut StdRng::seed_from_u64(4)).unwrap();
+        let near = drawn.iter().filter(|x| x.abs() < 1e-3).count() as f64 / 10_000.0;
+        // Three standard errors of a share of 10,000 draws, .015.
+        assert!((near - zeros).abs() < 0.015, "{share}: {near} of {zeros}");
+        let others: Vec<f64> = drawn.iter().copied().filter(|x| x.abs() >= 1e-3).collect();
+        let mean = others.iter().sum::<f64>() / others.len() as f64;
+        assert!((mean - 3.0).abs() < 0.15, "{share}: {mean}");
+    }
+}
+
 #[test]
 fn one_outlier_at_a_million_leaves_the_others_as_they_are() {
     // More rows than are kept in memory, too.

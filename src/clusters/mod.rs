@@ -1,0 +1,13 @@
+//! Clusters that follow the data: groups of cells without a valley between them, however many cells each takes.
+
+mod evidence;
+mod found;
+mod landscape;
+mod passage;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+pub use found::Clusters;
+pub use tree::Merge;
