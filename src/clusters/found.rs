@@ -355,6 +355,8 @@ impl Clusters {
             let mut column = all.column_mut(cluster);
             column += of_cells.column(cell);
         }
+        // Shares of many cells may add up to one and a rounding error.
+        all.apply(|share| *share = share.min(1.0));
         Ok(all)
     }
 
