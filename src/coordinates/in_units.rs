@@ -5,7 +5,7 @@ use super::units::Units;
 use crate::density::check_points;
 use crate::error::Result;
 use crate::process::NoiseLevel;
-use crate::score::{DifferentiableScore, GaussianLaw, ScoreModel};
+use crate::score::{DifferentiableScore, GaussianLaw, ScoreModel, standard_normals};
 use crate::shapes::{check_room, check_room_for_rows, check_room_for_values};
 
 /// A score model of working units, asked in the data's.
@@ -15,8 +15,8 @@ pub(crate) struct InUnits<'a, M> {
 }
 
 impl<M> InUnits<'_, M> {
-    /// `level` of the data's units in working units, with the scale c of one working unit.
-    fn working_level(&self, level: NoiseLevel) -> Result<NoiseLevel> {
+    /// `level` of the data's units in working units.
+    pub(crate) fn working_level(&self, level: NoiseLevel) -> Result<NoiseLevel> {
         if level.noise() == 0.0 {
             return Ok(level);
         }
@@ -65,6 +65,23 @@ impl<M: ScoreModel> ScoreModel for InUnits<'_, M> {
         })
     }
 
+    fn start_sample_into(
+        &self,
+        level: NoiseLevel,
+        rng: &mut dyn Rng,
+        mut rows: DMatrixViewMut<'_, f64>,
+    ) -> Result<()> {
+        check_room(self.dim(), &rows)?;
+        let mut working = DMatrix::zeros(rows.nrows(), self.model.dim());
+        self.model.start_sample_into(self.working_level(level)?, rng, working.as_view_mut())?;
+        rows.copy_from(&self.units.noised_to_data(level.signal(), &working));
+        if let Some(across) = self.units.across_hull() {
+            let noise = standard_normals(rows.nrows(), self.dim(), rng) * across * level.noise();
+            rows += noise;
+        }
+        Ok(())
+    }
+
     fn exact_sample_into(&self, rng: &mut dyn Rng, mut rows: DMatrixViewMut<'_, f64>) -> Result<()> {
         check_room(self.dim(), &rows)?;
         let mut working = DMatrix::zeros(rows.nrows(), self.model.dim());
@@ -103,6 +120,21 @@ impl<M: DifferentiableScore> DifferentiableScore for InUnits<'_, M> {
         for value in divergence {
             *value = *value / (scale * scale) + self.units.divergence_across(level);
         }
+        Ok(())
+    }
+
+    fn start_log_density_into(
+        &self,
+        level: NoiseLevel,
+        points: DMatrixView<'_, f64>,
+        log_density: &mut [f64],
+    ) -> Result<()> {
+        check_room_for_values(self.dim(), &points, log_density)?;
+        let points = points.into_owned();
+        let working = self.units.noised_to_working(level.signal(), points.clone());
+        self.model.start_log_density_into(self.working_level(level)?, working.as_view(), log_density)?;
+        self.units.add_log_density_across(level, &points, log_density);
+        log_density.iter_mut().for_each(|value| *value -= self.units.log_volume());
         Ok(())
     }
 }

@@ -54,24 +54,27 @@ impl DiffusionLearner {
         self.validate()?;
         let seen = SeenRows::read(rows)?;
         let seed = rng.random();
-        let mut law = seen.one_gaussian(GAUSSIAN.0, GAUSSIAN.1)?;
         let fast = Self {
             cells: CellSource::Mixture(Arc::new(GaussianPartitioner::default().with_paths(1))),
             ..self.clone()
         };
         let whole = seen.whole_and_exact();
         let enough = whole.len() as f64 >= (LEAST_SHARE * seen.weights.len() as f64).max(LEAST_WHOLE);
-        for round in 0..ROUNDS - 1 {
-            let model = if round == 0 && enough {
-                let weights: Vec<f64> = whole.iter().map(|&row| seen.weights[row]).collect();
-                let table = seen.values.select_rows(&whole);
-                let rows = Rows::from(&table).with_weights(&weights)?;
-                fast.fit_source(&rows, &mut stream(seed, FITTING, round))?
-            } else {
-                fast.fit_round(&seen, &law, seed, round, None)?
-            };
+        let law_of = |model: DiffusionModel| -> Result<MixtureParameters> {
             let model = fast.moved_to_seen(&seen, model, true)?;
-            law = seen.to_scaled(&gaussian_cells(&model.clean_mixture()?));
+            Ok(seen.to_scaled(&gaussian_cells(&model.clean_mixture()?)))
+        };
+        let first = if enough {
+            let weights: Vec<f64> = whole.iter().map(|&row| seen.weights[row]).collect();
+            let table = seen.values.select_rows(&whole);
+            let rows = Rows::from(&table).with_weights(&weights)?;
+            fast.fit_source(&rows, &mut stream(seed, FITTING, 0))?
+        } else {
+            fast.fit_round(&seen, &seen.one_gaussian(GAUSSIAN.0, GAUSSIAN.1)?, seed, 0, None)?
+        };
+        let mut law = law_of(first)?;
+        for round in 1..ROUNDS - 1 {
+            law = law_of(fast.fit_round(&seen, &law, seed, round, None)?)?;
         }
         let model = self.fit_round(&seen, &law, seed, ROUNDS - 1, Some(observer))?;
         let model = self.moved_to_seen(&seen, model, false)?;

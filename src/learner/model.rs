@@ -6,7 +6,7 @@ use rand_distr::Distribution;
 use rand_distr::multi::MultiDistribution;
 
 use crate::cells::Partition;
-use crate::coordinates::Units;
+use crate::coordinates::{InUnits, Units};
 use crate::density::{check_points, log_density, log_density_with_control};
 use crate::error::{Error, Result};
 use crate::polynomial::PiecewisePolynomialScore;
@@ -15,8 +15,7 @@ use crate::questions::Mixture;
 use crate::report::FitReport;
 use crate::rows::Rows;
 use crate::sampler::Sampler;
-use crate::score::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel, standard_normals};
-use crate::shapes::{check_room, check_room_for_rows, check_room_for_values};
+use crate::score::{DifferentiableScore, GaussianLaw, LogDensity, ScoreModel};
 
 /// A learned law: draws rows, evaluates its log-density and its score.
 ///
@@ -229,13 +228,9 @@ impl DiffusionModel {
         Ok(Self { sampler: Arc::new(sampler), ..self })
     }
 
-    /// `level` of the data's units in working units, with the scale c of one working unit.
-    fn working_level(&self, level: NoiseLevel) -> Result<NoiseLevel> {
-        if level.noise() == 0.0 {
-            return Ok(level);
-        }
-        let scale = self.units.one_scale()?;
-        NoiseLevel::new(level.signal(), level.noise() / scale)
+    /// The score in the data's units.
+    fn in_units(&self) -> InUnits<'_, PiecewisePolynomialScore> {
+        InUnits { model: &self.score, units: &self.units }
     }
 }
 
@@ -248,60 +243,31 @@ impl ScoreModel for DiffusionModel {
         &self,
         level: NoiseLevel,
         points: DMatrixView<'_, f64>,
-        mut score: DMatrixViewMut<'_, f64>,
+        score: DMatrixViewMut<'_, f64>,
     ) -> Result<()> {
-        check_room_for_rows(self.dim(), &points, &score)?;
-        let points = points.into_owned();
-        check_points(self.dim(), &points)?;
-        let working = self.units.noised_to_working(level.signal(), points.clone());
-        let inner = self.score.score(self.working_level(level)?, &working)?;
-        let mut outer = self.units.gradient_to_data(&inner);
-        self.units.add_score_across(level, &points, &mut outer);
-        score.copy_from(&outer);
-        Ok(())
+        self.in_units().score_into(level, points, score)
     }
 
     /// σ₀ in the data's units where all columns vary and share one scale; 0, no claim, otherwise.
     fn component_std(&self) -> f64 {
-        let scale = self.units.uniform_scale().filter(|_| self.units.hull_axes().is_none());
-        scale.map_or(0.0, |scale| scale * self.score.component_std())
+        self.in_units().component_std()
     }
 
     fn start(&self, level: NoiseLevel) -> Result<GaussianLaw> {
-        let law = self.score.start(self.working_level(level)?)?;
-        let mean = self.units.noised_to_data(
-            level.signal(),
-            &DMatrix::from_row_slice(1, self.score.dim(), law.mean.as_slice()),
-        );
-        Ok(GaussianLaw {
-            mean: mean.row(0).transpose(),
-            covariance: self.units.covariance_to_data(level.noise(), &law.covariance),
-        })
+        self.in_units().start(level)
     }
 
     fn start_sample_into(
         &self,
         level: NoiseLevel,
         rng: &mut dyn Rng,
-        mut rows: DMatrixViewMut<'_, f64>,
+        rows: DMatrixViewMut<'_, f64>,
     ) -> Result<()> {
-        check_room(self.dim(), &rows)?;
-        let mut working = DMatrix::zeros(rows.nrows(), self.score.dim());
-        self.score.start_sample_into(self.working_level(level)?, rng, working.as_view_mut())?;
-        rows.copy_from(&self.units.noised_to_data(level.signal(), &working));
-        if let Some(across) = self.units.across_hull() {
-            let noise = standard_normals(rows.nrows(), self.dim(), rng) * across * level.noise();
-            rows += noise;
-        }
-        Ok(())
+        self.in_units().start_sample_into(level, rng, rows)
     }
 
-    fn exact_sample_into(&self, rng: &mut dyn Rng, mut rows: DMatrixViewMut<'_, f64>) -> Result<()> {
-        check_room(self.dim(), &rows)?;
-        let mut working = DMatrix::zeros(rows.nrows(), self.score.dim());
-        self.score.exact_sample_into(rng, working.as_view_mut())?;
-        rows.copy_from(&self.units.to_data(&working)?);
-        Ok(())
+    fn exact_sample_into(&self, rng: &mut dyn Rng, rows: DMatrixViewMut<'_, f64>) -> Result<()> {
+        self.in_units().exact_sample_into(rng, rows)
     }
 }
 
@@ -310,31 +276,10 @@ impl DifferentiableScore for DiffusionModel {
         &self,
         level: NoiseLevel,
         points: DMatrixView<'_, f64>,
-        mut score: DMatrixViewMut<'_, f64>,
+        score: DMatrixViewMut<'_, f64>,
         divergence: &mut [f64],
     ) -> Result<()> {
-        check_room_for_rows(self.dim(), &points, &score)?;
-        check_room_for_values(self.dim(), &points, divergence)?;
-        // The trace of the Hessian scales as a whole only with one scale for all columns.
-        let scale = self.units.one_scale()?;
-        let points = points.into_owned();
-        check_points(self.dim(), &points)?;
-        let working = self.units.noised_to_working(level.signal(), points.clone());
-        let mut inner = DMatrix::zeros(working.nrows(), working.ncols());
-        let inner_level = self.working_level(level)?;
-        self.score.score_and_divergence_into(
-            inner_level,
-            working.as_view(),
-            inner.as_view_mut(),
-            divergence,
-        )?;
-        let mut outer = self.units.gradient_to_data(&inner);
-        self.units.add_score_across(level, &points, &mut outer);
-        score.copy_from(&outer);
-        for value in divergence {
-            *value = *value / (scale * scale) + self.units.divergence_across(level);
-        }
-        Ok(())
+        self.in_units().score_and_divergence_into(level, points, score, divergence)
     }
 
     fn start_log_density_into(
@@ -343,13 +288,7 @@ impl DifferentiableScore for DiffusionModel {
         points: DMatrixView<'_, f64>,
         log_density: &mut [f64],
     ) -> Result<()> {
-        check_room_for_values(self.dim(), &points, log_density)?;
-        let points = points.into_owned();
-        let working = self.units.noised_to_working(level.signal(), points.clone());
-        self.score.start_log_density_into(self.working_level(level)?, working.as_view(), log_density)?;
-        self.units.add_log_density_across(level, &points, log_density);
-        log_density.iter_mut().for_each(|value| *value -= self.units.log_volume());
-        Ok(())
+        self.in_units().start_log_density_into(level, points, log_density)
     }
 }
 

@@ -342,10 +342,7 @@ impl LogDensity for Mixture {
         }
         let points = points.into_owned();
         let working = self.units.noised_to_working(level.signal(), points.clone());
-        let inner = match level.noise() {
-            0.0 => level,
-            noise => NoiseLevel::new(level.signal(), noise / self.units.one_scale()?)?,
-        };
+        let inner = self.outside().working_level(level)?;
         self.law.log_density_into(inner, working.as_view(), log_density)?;
         let volume = self.units.log_volume();
         let off_hull = self.units.off_hull(&(points / level.signal()));

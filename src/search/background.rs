@@ -3,6 +3,7 @@
 use nalgebra::{DMatrix, DVector};
 
 use super::cell_moments::weigh;
+use super::covariance::span;
 use crate::kernels::{Gaussian, Gaussians};
 use crate::linalg::transposed_product;
 use crate::mixture::MixtureParameters;
@@ -11,8 +12,6 @@ use crate::rows::WeightedRows;
 /// A background of fewer rows has none of its own: it begins with half a row, and has one where there is a stray.
 const FEWEST_STRAYS: f64 = 0.75;
 
-/// Rows a direction, and two directions, that span all of them.
-const ROWS_THAT_SPAN: f64 = 2.0;
 /// Directions in which nothing varies have this share of the mean variance.
 const SMALLEST_SHARE: f64 = 1e-12;
 
@@ -45,7 +44,7 @@ impl Background {
         weigh(&mut weighted, weights.as_slice());
         let mut covariance = transposed_product(&weighted, &centred);
         let mean_variance = (covariance.trace() / dim as f64).max(f64::MIN_POSITIVE);
-        if total < ROWS_THAT_SPAN * (dim as f64 + 2.0) {
+        if !span(total, dim) {
             // A background that is narrow across rows that hardly span all directions would take them all.
             covariance = DMatrix::from_diagonal_element(dim, dim, mean_variance);
         }
@@ -65,7 +64,7 @@ impl Background {
     }
 
     /// ε N(m, S), ε its least mass; `None` where overflow has left no covariance.
-    pub(super) fn gaussian(&self) -> Option<Gaussian> {
+    fn gaussian(&self) -> Option<Gaussian> {
         let factor = self.covariance.clone().cholesky()?;
         Some(Gaussian::factored(self.least_mass.ln(), self.mean.as_slice().to_vec(), factor.l_dirty()))
     }

@@ -74,12 +74,6 @@ impl FoldRows {
         folds
     }
 
-    /// All rows, to fit and to judge.
-    pub(super) fn all(sample: &FoldedSample) -> Self {
-        let all = sample.all();
-        Self { background: Background::of(&all), training: all.clone(), held_out: all }
-    }
-
     fn steps(&self, mixture: MixtureParameters, count: usize, rest: IsotropicRest) -> MixtureParameters {
         let step = |m: MixtureParameters, _| {
             expectation_maximisation_step(&self.training, &m, rest, &self.background)

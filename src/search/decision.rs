@@ -9,6 +9,9 @@ const TILING_TOLERANCE: f64 = 0.5;
 /// Up to so many cells are counted; more tile.
 pub(super) const COUNTED: usize = 6;
 
+/// Standard errors by which one candidate is clearly ahead of another.
+pub(super) const CLEARLY: f64 = 2.0;
+
 /// By how much one candidate is ahead of another in held-out log-likelihood, over all rows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Lead {

@@ -1,19 +1,18 @@
 //! How many cells, and which: coarse to fine on every fold's own path and back, judged on the rows it did not see.
 
-use super::background::law;
+use super::background::{Background, law};
 use super::candidate::{Candidate, FoldRows, Folds, STEPS};
 use super::cell_moments::feature_count;
-use super::decision::{COUNTED, tolerance};
+use super::decision::{CLEARLY, COUNTED, tolerance};
 use super::expectation_maximisation::expectation_maximisation_step;
 use super::gaussian_partitioner::GaussianPartitioner;
 use super::splitting::Split;
+use super::witness::Witness;
 use crate::error::{Error, Result};
 use crate::mixture::{CrossFit, CrossFittedMixture, MixtureParameters, TriedCells, total_cells};
 use crate::rows::FoldedSample;
 
-/// Standard errors by which one candidate is clearly ahead of another.
-const CLEARLY: f64 = 2.0;
-/// And by which a witness has to be ahead of the end of a search: it is one of many looks at the same rows.
+/// Standard errors by which a witness has to be ahead of the end of a search: it is one of many looks at the same rows.
 const BEHIND: f64 = 3.0;
 /// Numbers of cells up to this are tried in any case.
 const LEAST_TRIED: usize = 11;
@@ -43,9 +42,10 @@ pub(super) fn find_cells(
     }
     let rows = FoldRows::of(sample, settings.paths);
     let mut folds = Folds::new(&rows, sample.rest)?;
+    let witness = folds.witness();
     let (candidates, chosen) = match settings.cells {
         Some(cells) => (vec![given_number(cells, &mut folds, sample)?], 0),
-        None => search(&mut folds, sample)?,
+        None => search(&mut folds, sample, &witness)?,
     };
     let average_within = settings.average_within;
     let also = average_within.map_or_else(Vec::new, |reach| also(&candidates, chosen, reach, &folds));
@@ -54,23 +54,26 @@ pub(super) fn find_cells(
         Some(_) => Vec::new(),
         None => larger(&mut folds, &candidates, chosen, sample)?,
     };
-    let all = FoldRows::all(sample);
+    let all = sample.all();
+    let background = Background::of(&all);
     let start = candidates[chosen].mixtures.first().cloned().ok_or(Error::NoRows)?;
-    let step = |m: MixtureParameters, _| {
-        expectation_maximisation_step(&all.training, &m, sample.rest, &all.background)
-    };
+    let step = |m: MixtureParameters, _| expectation_maximisation_step(&all, &m, sample.rest, &background);
     let given = settings.cells.is_some();
     let total = if given { 0.0 } else { sample.weights.iter().sum() };
     let all_rows = law(&(0..2 * STEPS).fold(start, step), total);
     let mixtures = folds.laws(&candidates[chosen], given);
-    let behind_witness = behind_witness(&candidates[chosen], &folds);
+    let behind_witness = behind_witness(&candidates[chosen], &folds, &witness);
     Ok(CrossFittedMixture { folds: mixtures, all_rows, also, average_within, tried, larger, behind_witness })
 }
 
 /// All numbers of cells that were tried, rising, and the index of the fewest within reach of the best, its cells split
 /// as long as that is clearly better.
-fn search(folds: &mut Folds<'_>, sample: &FoldedSample) -> Result<(Vec<Candidate>, usize)> {
-    let mut candidates = way_up(folds, sample)?;
+fn search(
+    folds: &mut Folds<'_>,
+    sample: &FoldedSample,
+    witness: &Witness,
+) -> Result<(Vec<Candidate>, usize)> {
+    let mut candidates = way_up(folds, sample, witness)?;
     let most = candidates.len() - 1;
     let mut chosen = choose(&mut candidates, most, folds);
     let kinds: &[Split] = if has_few_rows(sample) { &KINDS[1..] } else { &KINDS };
@@ -91,8 +94,8 @@ fn search(folds: &mut Folds<'_>, sample: &FoldedSample) -> Result<(Vec<Candidate
 }
 
 /// By how many nats a row a kernel density of the first fold's rows is ahead of what was found, if it clearly is.
-fn behind_witness(chosen: &Candidate, folds: &Folds<'_>) -> Option<f64> {
-    let (lead, weight) = folds.lead_of_witness(&folds.witness(), chosen);
+fn behind_witness(chosen: &Candidate, folds: &Folds<'_>, witness: &Witness) -> Option<f64> {
+    let (lead, weight) = folds.lead_of_witness(witness, chosen);
     lead.exceeds(BEHIND).then_some(lead.gain / weight)
 }
 
@@ -117,8 +120,7 @@ fn has_few_rows(sample: &FoldedSample) -> bool {
 }
 
 /// Candidates of rising size, as far up as more cells may gain anything.
-fn way_up(folds: &mut Folds<'_>, sample: &FoldedSample) -> Result<Vec<Candidate>> {
-    let witness = folds.witness();
+fn way_up(folds: &mut Folds<'_>, sample: &FoldedSample, witness: &Witness) -> Result<Vec<Candidate>> {
     let few = has_few_rows(sample);
     let mut found: Vec<Candidate> = Vec::new();
     let (mut wanted, mut last_size, mut clearly_worse) = (1, 0, 0);
@@ -136,7 +138,7 @@ fn way_up(folds: &mut Folds<'_>, sample: &FoldedSample) -> Result<Vec<Candidate>
             if is_over || few && clearly_worse >= 2 {
                 // A few steps from the path may be far from what so many cells can do.
                 folds.settle(&mut found[top]);
-                if !folds.lead_of_witness(&witness, &found[top]).0.exceeds(CLEARLY) {
+                if !folds.lead_of_witness(witness, &found[top]).0.exceeds(CLEARLY) {
                     break;
                 }
             }

@@ -3,7 +3,7 @@
 use nalgebra::{DMatrix, DVector};
 
 use super::background::Background;
-use super::decision::Lead;
+use super::decision::{CLEARLY, Lead};
 use crate::rows::{FoldedSample, WeightedRows};
 
 /// So many rows judge, or as many as make so many pairs with kernels. These stand on all other rows: fewer would not show
@@ -12,8 +12,6 @@ const ROWS: usize = 500;
 const PAIRS: usize = 4_000_000;
 /// And so many where units are compared, in which structure shows by far or hardly.
 const ROWS_FOR_UNITS: usize = 250;
-/// Standard errors by which other units have to be ahead.
-const CLEARLY: f64 = 2.0;
 /// Bandwidths, each less than the one before by √2: from that of one Gaussian to a four-thousandth of it.
 const BANDWIDTHS: usize = 24;
 /// Kernels below this share of their height are left out.

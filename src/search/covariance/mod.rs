@@ -16,7 +16,7 @@ const CHANCE: f64 = 2.0;
 /// With fewer rows a cell than this many times the parameters of a covariance, twice, cells lean on
 /// the common covariance first.
 const FEW_ROWS: f64 = 2.5;
-/// Cells with more rows than so many times their directions, and two, have a covariance of their own in any case.
+/// Rows a direction, and two directions, that span all of them.
 const ROWS_THAT_SPAN: f64 = 2.0;
 /// Eigenvalues below this share of the largest count as this share: degenerate directions.
 const SMALLEST_SHARE: f64 = 1e-12;
@@ -32,6 +32,21 @@ pub(crate) struct CellScatter<'a> {
     pub(crate) weights: &'a DVector<f64>,
     /// Σ w r², the rows' information about each cell.
     pub(crate) information: &'a DVector<f64>,
+}
+
+/// Whether so many rows span `dim` directions well enough for a covariance of their own.
+pub(super) fn span(rows: f64, dim: usize) -> bool {
+    rows >= ROWS_THAT_SPAN * (dim as f64 + 2.0)
+}
+
+/// The mean of the cells' covariances, by their weights.
+fn common(covariances: &[DMatrix<f64>], weights: &DVector<f64>) -> DMatrix<f64> {
+    let (dim, total) = (covariances[0].nrows(), weights.sum());
+    let mut common = DMatrix::zeros(dim, dim);
+    for (covariance, weight) in covariances.iter().zip(weights.iter()) {
+        common += covariance * (weight / total);
+    }
+    common
 }
 
 /// Mean and two standard deviations of a χ² with `freedom` degrees of freedom.
@@ -60,7 +75,7 @@ pub(crate) fn shrink_covariances(
         shrink_to_common(&mut covariances, weights, information);
     }
     let floor = rest.floor().max(least_variance);
-    if information.sum() < ROWS_THAT_SPAN * (dim as f64 + 2.0) {
+    if !span(information.sum(), dim) {
         let least = shrink_to_sphere(&mut covariances, weights, information.sum());
         return if least >= floor {
             covariances
@@ -230,11 +245,7 @@ impl Spectra {
 /// all directions.
 fn shrink_to_common(covariances: &mut [DMatrix<f64>], weights: &DVector<f64>, information: &DVector<f64>) {
     let dim = covariances[0].nrows();
-    let total = weights.sum();
-    let mut common = DMatrix::zeros(dim, dim);
-    for (covariance, weight) in covariances.iter().zip(weights.iter()) {
-        common += covariance * (weight / total);
-    }
+    let common = common(covariances, weights);
     let Some(common_log) = log_determinant(common.clone()) else { return };
     let d = dim as f64;
     let mut likelihoods: Vec<f64> = Vec::new();
@@ -271,8 +282,8 @@ fn shrink_to_common(covariances: &mut [DMatrix<f64>], weights: &DVector<f64>, in
         }
         _ => d + 2.0,
     };
-    let spans = |n: f64| strength <= d + 2.0 && n > ROWS_THAT_SPAN * strength;
-    for (covariance, &n) in covariances.iter_mut().zip(information.iter()).filter(|(_, n)| !spans(**n)) {
+    let own = |n: f64| strength <= d + 2.0 && span(n, dim);
+    for (covariance, &n) in covariances.iter_mut().zip(information.iter()).filter(|(_, n)| !own(**n)) {
         let keep = n / (n + strength);
         *covariance = &*covariance * keep + &common * (1.0 - keep);
     }
@@ -284,10 +295,7 @@ fn shrink_to_common(covariances: &mut [DMatrix<f64>], weights: &DVector<f64>, in
 fn shrink_to_sphere(covariances: &mut [DMatrix<f64>], weights: &DVector<f64>, rows: f64) -> f64 {
     let dim = covariances[0].nrows();
     let d = dim as f64;
-    let mut common = DMatrix::zeros(dim, dim);
-    for (covariance, weight) in covariances.iter().zip(weights.iter()) {
-        common += covariance * (weight / weights.sum());
-    }
+    let common = common(covariances, weights);
     let (trace, squares) = (common.trace(), common.norm_squared());
     let spread = (rows + 1.0 - 2.0 / d) * (squares - trace * trace / d);
     let intensity = ((1.0 - 2.0 / d) * squares + trace * trace) / spread.max(f64::MIN_POSITIVE);
