@@ -240,6 +240,24 @@ pub enum Error {
         /// Which one of several, from 0.
         index: usize,
     },
+    /// What is said of a column makes no sense, or is not what a table has.
+    #[error("column: {what}")]
+    InvalidColumn {
+        /// What is wrong.
+        what: String,
+    },
+    /// A value is none that its column can have.
+    #[error("row {row}, column {name}: {value} cannot be, since the column is \"{column}\"")]
+    OutsideColumn {
+        /// Index of the row, from 0.
+        row: usize,
+        /// Name of the column.
+        name: String,
+        /// The value found there.
+        value: String,
+        /// What the column is said or was found to be.
+        column: String,
+    },
     /// A saved model is not one, or is damaged.
     #[error("saved model: {what}")]
     InvalidSavedModel {

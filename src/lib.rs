@@ -147,6 +147,7 @@
 
 mod cells;
 mod clusters;
+mod columns;
 mod coordinates;
 mod density;
 mod error;
@@ -171,6 +172,7 @@ mod saved;
 mod score;
 mod search;
 mod shapes;
+mod tables;
 
 pub mod check;
 pub mod metrics;
@@ -182,6 +184,7 @@ pub use cells::{
     VoronoiPartitioner,
 };
 pub use clusters::{Clusters, Merge};
+pub use columns::{Column, Columns, Support, Table, TableColumn, Warp};
 pub use coordinates::Units;
 pub use density::{log_density, log_density_with_control};
 pub use error::{Error, Result};
@@ -203,6 +206,7 @@ pub use rows::{FoldedSample, IsotropicRest, Rows};
 pub use sampler::{Ddpm, ExactOrDdpm, ExactSampler, PredictorCorrector, ProbabilityFlow, Sampler};
 pub use score::{DifferentiableScore, GaussianLaw, LogDensity, NumericalDivergence, ScoreModel};
 pub use search::GaussianPartitioner;
+pub use tables::{Choice, TableModel, TableReport};
 
 pub use nalgebra;
 pub use rand;

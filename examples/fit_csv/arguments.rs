@@ -7,7 +7,7 @@ use lexopt::Arg;
 use super::Outcome;
 
 pub(crate) const HELP: &str = "\
-Learns the law of a table of numbers: a header line, then one row a sample, separated by commas.
+Learns the law of a table: a header line, then one row a sample, separated by commas.
 
 usage: fit_csv --data IN.csv [options]
        fit_csv --load MODEL.json [options]
@@ -16,6 +16,12 @@ usage: fit_csv --data IN.csv [options]
   --component-std S          standard deviation of the Gaussian blur that is known to be part of the
                              rows, the same in all columns; estimated unless given
   --columns A,B,C            learn these columns of --data, whatever others there are
+  --detect                   columns are what they seem to be: rounded, bounded, with values that repeat, labels,
+                             with empty cells; what is found is shown, and new rows look like the file's.
+                             Without it columns are real numbers
+  --column \"price: above 0, step 0.01\"
+                             with --detect, what a column is: one of real, above A, below B, between A B,
+                             circle PERIOD, values V W X, labels; then step S, atoms V W; once a column
   --missing                  cells of --data that are empty, NA or nan are values that were not seen
   --errors X=X_ERR,Y=Y_ERR   column X_ERR of --data has the standard deviations of the errors of X, 0 where it
                              is exact; what is learned is the law of the values without their errors
@@ -28,11 +34,13 @@ usage: fit_csv --data IN.csv [options]
                              columns, in the units of the learned rows; -inf off the affine hull of rows
                              that do not vary in every direction
   --given \"A=3.2,B=1.0±0.1\"   draw the new rows from the law of the others when this was seen: exactly, or
-                             with an error of that standard deviation (also written 1.0+-0.1)
+                             with an error of that standard deviation (also written 1.0+-0.1); with --detect exact
+                             values and labels
   --predict Y --eval ROWS.csv --predictions-out P.csv
                              for each row of the table the mean and the standard deviation of column Y
                              given the others, and the logarithm of the density of the row's own Y given
-                             them, empty where it has none; the table is read by the names of its columns
+                             them, empty where it has none; the table is read by the names of its columns.
+                             Of a column of labels the probability of each
   --quantiles .05,.5,.95     these quantiles of Y too
   --impute IN.csv --imputed OUT.csv
                              the table with its empty cells drawn from the law given the other cells of the
@@ -81,6 +89,10 @@ pub(crate) struct Data {
     pub(crate) missing: bool,
     /// Columns whose values have errors, each with the column of their standard deviations.
     pub(crate) errors: Vec<(String, String)>,
+    /// Whether columns are what they seem to be.
+    pub(crate) detect: bool,
+    /// What is said of columns then.
+    pub(crate) columns: Vec<String>,
 }
 
 /// What is asked for.
@@ -93,7 +105,7 @@ pub(crate) struct Arguments {
     /// The columns to learn.
     pub(crate) columns: Option<Vec<String>>,
     /// What was seen, for the draws.
-    pub(crate) given: Vec<Seen>,
+    pub(crate) given: Option<String>,
     /// File of the rows about which something is asked.
     pub(crate) eval: Option<PathBuf>,
     /// File of the log-density there.
@@ -145,8 +157,10 @@ pub(crate) struct Imputation {
 #[derive(Default)]
 struct Given(Vec<(&'static str, OsString)>);
 
-const OPTIONS: [&str; 25] = [
+const OPTIONS: [&str; 27] = [
     "data",
+    "detect",
+    "column",
     "component-std",
     "columns",
     "missing",
@@ -185,7 +199,12 @@ impl Arguments {
                 component_std,
                 missing: given.take("missing").is_some(),
                 errors: given.text("errors")?.map_or(Ok(Vec::new()), |list| read_errors(&list))?,
+                detect: given.take("detect").is_some(),
+                columns: given.texts("column")?,
             }),
+            (None, Some(_)) if given.has("detect") || given.has("column") => {
+                return Err("--detect and --column are for a fit: they need --data, not --load".into());
+            }
             (None, Some(_)) if given.has("missing") || given.has("errors") => {
                 return Err("--missing and --errors are for a fit: they need --data, not --load".into());
             }
@@ -206,7 +225,7 @@ impl Arguments {
         let arguments = Self {
             draw: both(("samples", samples.map(|n| n as usize)), ("out", given.path("out")))?,
             columns,
-            given: given.text("given")?.map_or(Ok(Vec::new()), |list| read_seen(&list))?,
+            given: given.text("given")?,
             eval: given.path("eval"),
             log_density: given.path("log-density-out"),
             predict: given.prediction()?,
@@ -232,7 +251,12 @@ impl Arguments {
         if draws.is_some() && arguments.impute.is_none() {
             return Err("--draws needs --impute too".into());
         }
-        if !arguments.given.is_empty() && arguments.draw.is_none() {
+        if let Source::Data(Data { detect: false, columns, .. }) = &arguments.source
+            && !columns.is_empty()
+        {
+            return Err("--column needs --detect too".into());
+        }
+        if arguments.given.is_some() && arguments.draw.is_none() {
             return Err("--given needs --samples and --out too".into());
         }
         arguments.check_eval()?;
@@ -251,6 +275,11 @@ impl Arguments {
             (None, Some(_)) => Err("--eval needs --log-density-out, --predict or --surprise too".into()),
             _ => Ok(()),
         }
+    }
+
+    /// What was seen, as numbers.
+    pub(crate) fn seen(&self) -> Outcome<Vec<Seen>> {
+        self.given.as_ref().map_or(Ok(Vec::new()), |list| read_seen(list))
     }
 
     fn inputs(&self) -> impl Iterator<Item = &Path> {
@@ -357,11 +386,13 @@ impl Given {
             let Some(option) = option else {
                 return Err(format!("{}; --help lists all options", argument.unexpected()));
             };
-            if given.has(option) {
+            if given.has(option) && option != "column" {
                 return Err(format!("--{option} is given twice"));
             }
-            // One option has no value, and that of another may be left out.
-            let left_out = option == "missing" || option == "surprise" && next_is_option(&mut parser);
+            // Two options have no value, and that of another may be left out.
+            let left_out = option == "missing"
+                || option == "detect"
+                || option == "surprise" && next_is_option(&mut parser);
             let value = if left_out { Ok(OsString::new()) } else { parser.value() };
             given.0.push((option, value.map_err(|_| format!("--{option} needs a value"))?));
         }
@@ -380,6 +411,17 @@ impl Given {
     fn text(&mut self, option: &str) -> Outcome<Option<String>> {
         let Some(value) = self.take(option) else { return Ok(None) };
         value.into_string().map(Some).map_err(|value| format!("--{option} is not UTF-8: {}", value.display()))
+    }
+
+    /// Of an option that may be given several times.
+    fn texts(&mut self, option: &str) -> Outcome<Vec<String>> {
+        let mut all = Vec::new();
+        while let Some(index) = self.0.iter().position(|(name, _)| *name == option) {
+            let value = self.0.remove(index).1;
+            let value = value.into_string();
+            all.push(value.map_err(|value| format!("--{option} is not UTF-8: {}", value.display()))?);
+        }
+        Ok(all)
     }
 
     fn clustering(&mut self) -> Outcome<Option<Clustering>> {

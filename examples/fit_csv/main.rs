@@ -1,4 +1,4 @@
-//! Learns the law of a table of numbers: draws new rows, evaluates the log-density, shows a picture,
+//! Learns the law of a table: draws new rows, evaluates the log-density, shows a picture,
 //! saves the model and loads it again.
 //!
 //! ```text
@@ -21,6 +21,7 @@ mod questions;
 mod seen;
 #[path = "../support/mod.rs"]
 mod support;
+mod tables;
 
 use arguments::{Arguments, Source, Surprise};
 use learned::Learned;
@@ -57,6 +58,10 @@ fn run(arguments: &Arguments) -> Outcome {
     let mut seeds = StdRng::seed_from_u64(arguments.seed);
     let (mut for_fit, mut for_draws) = (StdRng::from_rng(&mut seeds), StdRng::from_rng(&mut seeds));
 
+    if let Some(model) = tables::learned(arguments, &mut for_fit)? {
+        return tables::answer(arguments, &model, &mut for_draws);
+    }
+    let seen = arguments.seen()?;
     let (learned, data, tables) = match &arguments.source {
         Source::Data(source) => {
             let data = Seen::read(source, arguments.columns.as_deref())?;
@@ -76,7 +81,7 @@ fn run(arguments: &Arguments) -> Outcome {
     let mut files = Vec::new();
     let mut shown = String::new();
     if let Some((n, path)) = &arguments.draw {
-        let drawn = match &arguments.given[..] {
+        let drawn = match &seen[..] {
             [] => learned.draw(*n, &mut for_draws)?,
             given => learned.draw_given(*n, given, &mut for_draws)?,
         };

@@ -7,7 +7,7 @@ use rand::{Rng, RngExt};
 
 use super::model::DiffusionModel;
 use super::observer::FitObserver;
-use super::settings::{CellSource, DiffusionLearner};
+use super::settings::DiffusionLearner;
 use crate::error::Result;
 use crate::imperfect::SeenRows;
 use crate::levels::cells_of;
@@ -17,7 +17,7 @@ use crate::process::NoiseLevel;
 use crate::questions::Mixture;
 use crate::report::FitWarning;
 use crate::rows::{IsotropicRest, Rows, stream};
-use crate::search::{CellSums, GaussianPartitioner};
+use crate::search::CellSums;
 
 /// Tables that are drawn and learned, each from the law of the one before; the last by the learner itself.
 const ROUNDS: u64 = 3;
@@ -54,10 +54,7 @@ impl DiffusionLearner {
         self.validate()?;
         let seen = SeenRows::read(rows)?;
         let seed = rng.random();
-        let fast = Self {
-            cells: CellSource::Mixture(Arc::new(GaussianPartitioner::default().with_paths(1))),
-            ..self.clone()
-        };
+        let fast = self.clone().searched_once();
         let whole = seen.whole_and_exact();
         let enough = whole.len() as f64 >= (LEAST_SHARE * seen.weights.len() as f64).max(LEAST_WHOLE);
         let law_of = |model: DiffusionModel| -> Result<MixtureParameters> {

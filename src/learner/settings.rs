@@ -128,6 +128,11 @@ impl DiffusionLearner {
         Self { component_std: Some(std), ..self }
     }
 
+    /// As it is, but for cells that are searched on one split of the rows.
+    pub(crate) fn searched_once(self) -> Self {
+        Self { cells: CellSource::Mixture(Arc::new(GaussianPartitioner::default().with_paths(1))), ..self }
+    }
+
     /// # Errors
     /// [`Error::InvalidSetting`] for settings that make no sense whatever the rows.
     pub(crate) fn validate(&self) -> Result<()> {

@@ -12,12 +12,17 @@ type Imports = BTreeMap<String, BTreeSet<String>>;
 
 /// Who must never import whom. The ground of laws and cells does not know how they are found, finding does not know
 /// of passes, and nothing but the root knows that there are saved forms.
-const NEVER: [(&str, &[&str]); 9] = [
+const NEVER: [(&str, &[&str]); 11] = [
     ("mixture", &["cells", "search", "learner", "questions"]),
     ("search", &["passes", "coordinates"]),
     ("coordinates", &["levels", "report", "learner", "questions"]),
     ("clusters", &["cells", "search", "polynomial", "passes", "levels", "report", "learner"]),
     ("questions", &["clusters", "cells", "search", "polynomial", "passes", "levels", "report", "learner"]),
+    (
+        "columns",
+        &["mixture", "cells", "search", "coordinates", "questions", "passes", "levels", "report", "learner"],
+    ),
+    ("learner", &["columns", "tables"]),
     ("rows", &["coordinates"]),
     ("imperfect", &["coordinates", "search", "questions", "passes", "levels", "report", "learner"]),
     ("levels", &["learner"]),

@@ -8,6 +8,7 @@ mod kinds;
 mod questions;
 mod seen;
 mod streams;
+mod tables;
 
 use crate::support::output::{check_writable, write_together};
 use crate::support::table::Table;
