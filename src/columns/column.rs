@@ -186,6 +186,11 @@ impl Column {
         }
     }
 
+    /// Whether these are real numbers that may be learned as they are.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.is_real() && matches!(self.warp, None | Some(Warp::Plain))
+    }
+
     /// Whether these are real numbers: no bound, no step, no atoms.
     pub fn is_real(&self) -> bool {
         let Kind::Numbers { support: Support::Real, step: None, atoms } = &self.kind else { return false };

@@ -14,18 +14,26 @@ const JITTER: f64 = 0.1;
 /// Columns of no more given values than these are labels, whose order says nothing.
 const TWO: usize = 2;
 
+/// Other columns may be labels if they have no more values than this, each at least so many times: more than are likely to
+/// leave one that no row has.
+pub(super) const MOST_LABELS: usize = 12;
+const LEAST_ROWS_A_LABEL: usize = 5;
+
 /// How columns are taken, where that is not said.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Treatment {
     pub(super) warp: Warp,
     /// Values that stand for an interval are learned in its middle, not spread over it.
     pub(super) centred: bool,
-    /// Given values are labels, without an order.
+    /// A few values are labels, without an order.
     pub(super) values_are_labels: bool,
+    /// The column, by its place in the table, by whose labels the table comes apart.
+    pub(super) apart: Option<usize>,
 }
 
 impl Treatment {
-    pub(super) const PLAIN: Self = Self { warp: Warp::Plain, centred: false, values_are_labels: false };
+    pub(super) const PLAIN: Self =
+        Self { warp: Warp::Plain, centred: false, values_are_labels: false, apart: None };
 }
 
 /// What stands for a column.
@@ -131,6 +139,16 @@ impl Encoded {
     }
 }
 
+/// The different values of a column that has few, several times each.
+fn few_values(values: &[f64]) -> Option<Vec<f64>> {
+    let mut sorted: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
+    sorted.sort_by(f64::total_cmp);
+    let mut few = sorted.clone();
+    few.dedup();
+    let count = |value: &f64| sorted.iter().filter(|other| *other == value).count();
+    (few.len() <= MOST_LABELS && few.iter().all(|value| count(value) >= LEAST_ROWS_A_LABEL)).then_some(few)
+}
+
 /// The map between the rows of a table and what cells know.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Encoder {
@@ -146,9 +164,14 @@ impl Encoder {
             let Some(values) = table.numbers(name) else {
                 return Part::Labels(column.label_names().to_vec());
             };
-            let few = column.atoms().len() <= TWO || treatment.values_are_labels;
-            if column.is_values() && few {
+            if column.is_values() && (column.atoms().len() <= TWO || treatment.values_are_labels) {
                 return Part::Values(column.atoms().to_vec());
+            }
+            if treatment.values_are_labels
+                && (column.step().is_some() || !column.atoms().is_empty())
+                && let Some(few) = few_values(values)
+            {
+                return Part::Values(few);
             }
             let (mut seen, mut spread) = (Vec::new(), Vec::new());
             let step = column.step().unwrap_or(0.0);
@@ -179,6 +202,11 @@ impl Encoder {
     /// How many values each column of labels has.
     pub(super) fn label_counts(&self) -> Vec<usize> {
         self.parts.iter().filter_map(Part::count).collect()
+    }
+
+    /// Among the columns of labels, which the one at a place in the table is.
+    pub(super) fn label_index(&self, place: usize) -> Option<usize> {
+        self.label_columns().iter().position(|&column| column == place)
     }
 
     /// The columns that are labels, by their place.

@@ -3,7 +3,7 @@
 use nalgebra::DMatrix;
 use rand::RngExt;
 
-use super::encoder::{Encoded, Encoder, Label, Treatment};
+use super::encoder::{Encoded, Encoder, Label, MOST_LABELS, Treatment};
 use super::law::{TableLaw, log_sum, shares};
 use super::report::{Choice, TableReport};
 use crate::columns::{Column, Columns, Table, Warp};
@@ -13,16 +13,21 @@ use crate::rows::{Rows, stream};
 
 /// Folds of the rows by which choices are judged, and rows at most.
 const FOLDS: usize = 3;
-const MOST_ROWS: usize = 3_000;
+const MOST_ROWS: usize = 1_500;
 /// Purposes of streams of random numbers.
 const FITTING: u64 = 63;
 const CHOOSING: u64 = 64;
+const LABEL_CELLS: u64 = 66;
 /// Steps by which masses and the probabilities of labels are moved to where their likelihood is highest.
 const STEPS: usize = 20;
+/// Likewise where there is nothing but labels.
+const LABEL_STEPS: usize = 100;
 /// Rows that have the overall shares of the labels, added to those of each cell.
 const SHARED_ROWS: f64 = 1.0;
 /// Labels of fewer rows than this, and this many a latent value, have no fit of their own.
 const LEAST_ROWS: (usize, usize) = (10, 2);
+/// A fit of a label's own is taken unless half of it and half of the pooled law gain more than this, in nats a row.
+const PLAIN_ADVANTAGE: f64 = 0.02;
 /// What a row that cannot be has, so that one does not decide.
 const IMPOSSIBLE: f64 = -100.0;
 /// Values that stand for an interval and are so few matter where they lie in it.
@@ -55,10 +60,16 @@ struct Prepared {
     placed: Vec<f64>,
 }
 
-/// A law of each fold's other rows, and what it makes of the fold's: of every row ln p, in the order of `judged`.
+/// What a treatment makes of held-out rows.
 struct Judged {
     treatment: Treatment,
-    folds: Vec<(Prepared, TableLaw, Encoded)>,
+    /// Number of latent values.
+    latents: usize,
+    /// The column of labels that tells most, by its place in the table.
+    telling: Option<usize>,
+    /// The law of each label of the column that the table comes apart by, if it does by any.
+    taken: Vec<Share>,
+    /// ln p of every row, by the other folds.
     scores: Vec<f64>,
 }
 
@@ -102,8 +113,12 @@ impl Fitting<'_> {
 
     /// Cells of all rows, with probabilities of labels each.
     fn pooled(&self, learner: &DiffusionLearner, of: &Prepared, index: u64) -> Result<TableLaw> {
+        let counts = of.encoder.label_counts();
+        if of.rows.latents == 0 {
+            return label_cells(&of.rows, &counts, self.seed);
+        }
         let law = self.cells(learner, &of.placed, of.rows.latents, index)?;
-        with_labels(law, &of.rows.at(&of.placed), &of.encoder.label_counts())
+        with_labels(law, &of.rows.at(&of.placed), &counts)
     }
 
     /// The laws of the rows of each label of a column that have one of their own.
@@ -133,124 +148,120 @@ impl Fitting<'_> {
     /// Judges a treatment by the rows of each fold, whose law is that of the others.
     fn judge(&self, fast: &DiffusionLearner, table: &Table, treatment: Treatment) -> Result<Judged> {
         let n = table.n_rows();
-        let (mut folds, mut scores) = (Vec::new(), vec![0.0; n]);
+        let mut judged =
+            Judged { treatment, latents: 0, telling: None, taken: Vec::new(), scores: vec![0.0; n] };
+        // Of each row its label and what its own fit, and half of each, gain over the pooled law.
+        let mut gains: Vec<Option<(usize, [f64; 2])>> = vec![None; n];
         for fold in 0..FOLDS.min(n) {
             let (held, kept): (Vec<usize>, Vec<usize>) = (0..n).partition(|row| row % FOLDS == fold);
             let prepared = self.prepare(&table.select(&kept), treatment)?;
-            let law = self.pooled(fast, &prepared, 0)?;
+            let pooled = self.pooled(fast, &prepared, 0)?;
             let rows = prepared.encoder.encode(&table.select(&held))?;
-            for (&row, log) in held.iter().zip(law.log_probability(&rows)?) {
-                scores[row] = log.max(IMPOSSIBLE);
+            let before = pooled.log_probability(&rows)?;
+            for (&row, log) in held.iter().zip(&before) {
+                judged.scores[row] = log.max(IMPOSSIBLE);
             }
-            folds.push((prepared, law, rows));
+            if fold == 0 {
+                judged.latents = prepared.rows.latents;
+                judged.telling = telling(&prepared).map(|class| prepared.encoder.label_columns()[class]);
+            }
+            let Some(class) = treatment.apart.and_then(|place| prepared.encoder.label_index(place)) else {
+                continue;
+            };
+            let counts = prepared.encoder.label_counts()[class];
+            if judged.taken.len() != counts {
+                judged.taken = vec![Share::Pooled; counts];
+            }
+            let shares = class_shares(&prepared.rows, class, counts);
+            for (label, law) in self.apart(fast, &prepared, class, &|_| true).into_iter().enumerate() {
+                let Some(law) = law else { continue };
+                let own_rows: Vec<usize> =
+                    (0..rows.n).filter(|&row| rows.labels(row)[class] == Label::Seen(label)).collect();
+                let logs = certain(law, class, label).log_probability(&rows.select(&own_rows))?;
+                for (&row, log) in own_rows.iter().zip(logs) {
+                    // The law of a label and the rest together, either way.
+                    let (pooled, own) =
+                        (before[row].max(IMPOSSIBLE), (log + shares[label].ln()).max(IMPOSSIBLE));
+                    let both = log_sum(&[pooled, own]) - std::f64::consts::LN_2;
+                    gains[held[row]] = Some((label, [own - pooled, both - pooled]));
+                }
+            }
         }
-        Ok(Judged { treatment, folds, scores })
+        for (label, taken) in judged.taken.iter_mut().enumerate() {
+            let of_label = gains.iter().flatten().filter(|(own, _)| *own == label);
+            let (count, own, both) = of_label.fold((0.0, 0.0, 0.0), |(count, own, both), (_, gain)| {
+                (count + 1.0, own + gain[0], both + gain[1])
+            });
+            *taken = if count == 0.0 || f64::max(own, both) <= 0.0 {
+                Share::Pooled
+            } else if both > own + PLAIN_ADVANTAGE * count {
+                Share::Both
+            } else {
+                Share::Own
+            };
+        }
+        for (score, gain) in judged.scores.iter_mut().zip(&gains) {
+            if let Some((label, [own, both])) = gain {
+                *score += match judged.taken[*label] {
+                    Share::Pooled => 0.0,
+                    Share::Own => *own,
+                    Share::Both => *both,
+                };
+            }
+        }
+        Ok(judged)
     }
 
     /// The best of treatments, what was tried in the order of trial.
     fn choose(&self, fast: &DiffusionLearner, table: &Table, choices: &mut Vec<Choice>) -> Result<Judged> {
         let mut best = self.judge(fast, table, Treatment::PLAIN)?;
-        let mut attempt = |best: &mut Judged, name: &str, change: &dyn Fn(&mut Treatment)| -> Result<()> {
+        let mut attempt = |best: &mut Judged, name: &str, change: &dyn Fn(&mut Treatment)| {
             let mut treatment = best.treatment;
             change(&mut treatment);
-            let Ok(tried) = self.judge(fast, table, treatment) else { return Ok(()) };
+            let Ok(tried) = self.judge(fast, table, treatment) else { return };
             let (gain, std_error) = mean_difference(&tried.scores, &best.scores);
             let taken = gain > 0.0;
             choices.push(Choice { name: name.to_owned(), gain, std_error, taken });
             if taken {
                 *best = tried;
             }
-            Ok(())
         };
-        if best.folds.iter().all(|(prepared, ..)| prepared.rows.latents == 0) {
+        if best.latents == 0 {
             return Ok(best);
         }
-        if self.columns.columns().iter().any(|column| !column.is_labels() && column.warp().is_none()) {
-            attempt(&mut best, "columns in families", &|treatment| treatment.warp = Warp::Family)?;
-            attempt(&mut best, "normal scores", &|treatment| treatment.warp = Warp::Scores)?;
-        }
-        let coarse = |name: &String| {
-            let Some(values) = table.numbers(name) else { return false };
+        let columns = || self.columns.names().iter().zip(self.columns.columns());
+        let different = |name: &String| {
+            let Some(values) = table.numbers(name) else { return usize::MAX };
             let mut seen: Vec<u64> = values.iter().map(|value| value.to_bits()).collect();
             seen.sort_unstable();
             seen.dedup();
-            seen.len() <= COARSE
+            seen.len()
         };
-        let columns = || self.columns.names().iter().zip(self.columns.columns());
-        let intervals = |(name, column): (&String, &Column)| {
-            !column.atoms().is_empty() || (column.step().is_some() && coarse(name))
+        let stepped = |column: &Column| column.step().is_some() || !column.atoms().is_empty();
+        if columns().any(|(name, column)| stepped(column) && (3..=MOST_LABELS).contains(&different(name))) {
+            attempt(&mut best, "a few values as labels", &|treatment| treatment.values_are_labels = true);
+        }
+        if let Some(place) = best.telling {
+            let name = format!("fits a label of {}", self.columns.names()[place]);
+            attempt(&mut best, &name, &|treatment| treatment.apart = Some(place));
+        }
+        if columns().any(|(_, column)| !column.is_labels() && column.warp().is_none()) {
+            attempt(&mut best, "columns in families", &|treatment| treatment.warp = Warp::Family);
+            attempt(&mut best, "normal scores", &|treatment| treatment.warp = Warp::Scores);
+        }
+        let coarse = |(name, column): (&String, &Column)| {
+            !column.atoms().is_empty() || (stepped(column) && different(name) <= COARSE)
         };
-        if columns().any(intervals) {
+        if columns().any(coarse) {
             attempt(&mut best, "values in the middle of their interval", &|treatment| {
                 treatment.centred = true
-            })?;
-        }
-        if columns().any(|(_, column)| column.is_values() && (3..=12).contains(&column.atoms().len())) {
-            attempt(&mut best, "given values as labels", &|treatment| treatment.values_are_labels = true)?;
+            });
         }
         Ok(best)
     }
 
-    /// By which labels, if any, the table is to come apart, and the law of each.
-    fn classes(
-        &self,
-        fast: &DiffusionLearner,
-        best: &Judged,
-        choices: &mut Vec<Choice>,
-    ) -> Result<Option<(usize, Vec<Share>)>> {
-        let Some(class) = best.folds.first().and_then(|(prepared, ..)| telling(prepared)) else {
-            return Ok(None);
-        };
-        let counts = best.folds[0].0.encoder.label_counts();
-        let mut sums = vec![[0.0f64; 3]; counts[class]];
-        let mut differences = Vec::new();
-        for (prepared, pooled, held) in &best.folds {
-            let own = self.apart(fast, prepared, class, &|_| true);
-            let before = pooled.log_probability(held)?;
-            let share_of = class_shares(&prepared.rows, class, counts[class]);
-            for (label, law) in own.iter().enumerate() {
-                let rows: Vec<usize> =
-                    (0..held.n).filter(|&row| held.labels(row)[class] == Label::Seen(label)).collect();
-                let Some(law) = law else { continue };
-                let given = certain(law.clone(), class, label);
-                for (&row, log) in rows.iter().zip(given.log_probability(&held.select(&rows))?) {
-                    // The joint law of a label and the rest, either way; of the pooled law its own share.
-                    let (pooled, own) =
-                        (before[row].max(IMPOSSIBLE), (log + share_of[label].ln()).max(IMPOSSIBLE));
-                    let both = log_sum(&[pooled, own]) - std::f64::consts::LN_2;
-                    for (sum, value) in sums[label].iter_mut().zip([pooled, own, both]) {
-                        *sum += value;
-                    }
-                    differences.push((label, own - pooled, both - pooled));
-                }
-            }
-        }
-        let best_of = |sums: &[f64; 3]| {
-            let kinds = [Share::Pooled, Share::Own, Share::Both];
-            (0..3).max_by(|&a, &b| sums[a].total_cmp(&sums[b])).map_or(Share::Pooled, |best| kinds[best])
-        };
-        let taken: Vec<Share> =
-            sums.iter().map(|sums| if sums == &[0.0; 3] { Share::Pooled } else { best_of(sums) }).collect();
-        let gains: Vec<f64> = differences
-            .iter()
-            .map(|&(label, own, both)| match taken[label] {
-                Share::Pooled => 0.0,
-                Share::Own => own,
-                Share::Both => both,
-            })
-            .collect();
-        let (gain, std_error) = mean_difference(&gains, &vec![0.0; gains.len()]);
-        let any = taken.iter().any(|share| *share != Share::Pooled);
-        let place = best.folds[0].0.encoder.label_columns()[class];
-        let name = format!("fits a label of {}", self.columns.names()[place]);
-        if !gains.is_empty() {
-            choices.push(Choice { name, gain, std_error, taken: any });
-        }
-        Ok(any.then_some((class, taken)))
-    }
-
-    /// The law of `table`.
-    pub(super) fn learn(&self, table: &Table) -> Result<(Encoder, TableLaw, TableReport)> {
+    /// The law of `table`, or none but the report where its columns are real and best learned as they are.
+    pub(super) fn learn(&self, table: &Table) -> Result<(TableReport, Option<(Encoder, TableLaw)>)> {
         let n = table.n_rows();
         let chosen: Vec<usize> = if n > MOST_ROWS {
             (0..MOST_ROWS).map(|i| i * n / MOST_ROWS).collect()
@@ -265,36 +276,34 @@ impl Fitting<'_> {
         let mut choices = Vec::new();
         // Rows may be too few for folds that can be learned.
         let best = self.choose(&fast, &judging, &mut choices).ok();
-        let classes = match &best {
-            Some(best) => self.classes(&fast, best, &mut choices)?,
-            None => None,
-        };
         let held_out = best.as_ref().map(|best| best.scores.iter().sum::<f64>() / best.scores.len() as f64);
-
-        let treatment = best.map_or(Treatment::PLAIN, |best| best.treatment);
+        let (treatment, taken) =
+            best.map_or((Treatment::PLAIN, Vec::new()), |best| (best.treatment, best.taken));
+        let mut report = TableReport { rows: n, cells: 0, held_out, choices, scales: Vec::new() };
+        if treatment.warp == Warp::Plain && self.columns.columns().iter().all(Column::is_plain) {
+            return Ok((report, None));
+        }
         let prepared = self.prepare(table, treatment)?;
-        let pooled = self.pooled(self.learner, &prepared, 0);
-        let law = match &classes {
-            None => pooled?,
-            Some((class, taken)) => {
-                let own = self.apart(self.learner, &prepared, *class, &|label| taken[label] != Share::Pooled);
-                by_class(&prepared, *class, taken, &own, &pooled?)
+        let class = treatment.apart.and_then(|place| prepared.encoder.label_index(place));
+        // A label may be in no row of those that choices were made by.
+        let share = |label: usize| taken.get(label).copied().unwrap_or(Share::Pooled);
+        let law = match class.filter(|_| !taken.is_empty()) {
+            None => self.pooled(self.learner, &prepared, 0)?,
+            Some(class) => {
+                let own = self.apart(self.learner, &prepared, class, &|label| share(label) != Share::Pooled);
+                let taken: Vec<Share> = (0..own.len()).map(share).collect();
+                let alone = own.iter().zip(&taken).all(|(own, taken)| own.is_some() && *taken == Share::Own);
+                let pooled = match own.first() {
+                    Some(Some(first)) if alone => first.clone(),
+                    _ => self.pooled(self.learner, &prepared, 0)?,
+                };
+                by_class(&prepared, class, &taken, &own, &pooled)
             }
         };
-        let report = TableReport {
-            rows: n,
-            cells: law.cells(),
-            held_out,
-            choices,
-            scales: self
-                .columns
-                .names()
-                .iter()
-                .zip(&prepared.encoder.parts)
-                .map(|(name, part)| (name.clone(), part.name()))
-                .collect(),
-        };
-        Ok((prepared.encoder, law, report))
+        report.cells = law.cells();
+        let parts = self.columns.names().iter().zip(&prepared.encoder.parts);
+        report.scales = parts.map(|(name, part)| (name.clone(), part.name())).collect();
+        Ok((report, Some((prepared.encoder, law))))
     }
 }
 
@@ -313,10 +322,10 @@ fn class_shares(rows: &Encoded, class: usize, count: usize) -> Vec<f64> {
 /// Cells with the probabilities of labels that are most likely for `rows`, and the masses that then are.
 fn with_labels(mut law: TableLaw, rows: &Encoded, counts: &[usize]) -> Result<TableLaw> {
     let k = law.cells();
-    let overall: Vec<Vec<f64>> =
-        counts.iter().enumerate().map(|(column, &count)| class_shares(rows, column, count)).collect();
-    law.labels =
-        overall.iter().map(|shares| DMatrix::from_fn(k, shares.len(), |_, label| shares[label])).collect();
+    law.labels = shares_of(rows, counts)
+        .iter()
+        .map(|shares| DMatrix::from_fn(k, shares.len(), |_, label| shares[label]))
+        .collect();
     if counts.is_empty() || k == 1 {
         return Ok(law);
     }
@@ -324,7 +333,26 @@ fn with_labels(mut law: TableLaw, rows: &Encoded, counts: &[usize]) -> Result<Ta
     let plain = TableLaw { masses: vec![1.0; k], labels: Vec::new(), ..law.clone() };
     let unlabelled = Encoded { labels: Vec::new(), label_columns: 0, ..rows.clone() };
     let logs = plain.log_joint(&unlabelled)?;
-    for _ in 0..STEPS {
+    Ok(labels_moved(law, &logs, rows, counts, STEPS))
+}
+
+/// Overall shares of the labels of each column.
+fn shares_of(rows: &Encoded, counts: &[usize]) -> Vec<Vec<f64>> {
+    counts.iter().enumerate().map(|(column, &count)| class_shares(rows, column, count)).collect()
+}
+
+/// Masses and probabilities of labels after steps of expectation-maximisation, where `logs` of each row are the densities of
+/// its latent values in the cells.
+fn labels_moved(
+    mut law: TableLaw,
+    logs: &[Vec<f64>],
+    rows: &Encoded,
+    counts: &[usize],
+    steps: usize,
+) -> TableLaw {
+    let k = law.cells();
+    let overall = shares_of(rows, counts);
+    for _ in 0..steps {
         let mut masses = vec![1e-9; k];
         let mut tables: Vec<DMatrix<f64>> = overall
             .iter()
@@ -352,7 +380,40 @@ fn with_labels(mut law: TableLaw, rows: &Encoded, counts: &[usize]) -> Result<Ta
         }
         law.labels = tables;
     }
-    Ok(law)
+    law
+}
+
+/// Cells of rows that have nothing but labels: as many as rows that were not learned from say.
+fn label_cells(rows: &Encoded, counts: &[usize], seed: u64) -> Result<TableLaw> {
+    let of = |rows: &Encoded, k: usize| {
+        let mut random = stream(seed, LABEL_CELLS, k as u64);
+        let mut perturbed = |shares: &Vec<f64>| {
+            let mut table =
+                DMatrix::from_fn(k, shares.len(), |_, label| shares[label] * (0.5 + random.random::<f64>()));
+            for mut row in table.row_iter_mut() {
+                let total = row.sum();
+                row /= total;
+            }
+            table
+        };
+        let law = TableLaw {
+            masses: vec![1.0 / k as f64; k],
+            means: DMatrix::zeros(k, 0),
+            covariances: vec![DMatrix::zeros(0, 0); k],
+            labels: shares_of(rows, counts).iter().map(&mut perturbed).collect(),
+        };
+        labels_moved(law, &vec![vec![0.0; k]; rows.n], rows, counts, LABEL_STEPS)
+    };
+    let (held, kept): (Vec<usize>, Vec<usize>) = (0..rows.n).partition(|row| row % FOLDS == 0);
+    let (held, kept) = (rows.select(&held), rows.select(&kept));
+    let (mut best, mut cells) = (f64::NEG_INFINITY, 1);
+    for k in [1, 2, 4, 8, 16, 32].into_iter().filter(|k| counts.len() > 1 && k * 4 <= rows.n) {
+        let total: f64 = of(&kept, k).log_probability(&held)?.iter().map(|log| log.max(IMPOSSIBLE)).sum();
+        if total > best {
+            (best, cells) = (total, k);
+        }
+    }
+    Ok(of(rows, cells))
 }
 
 /// The column of labels that tells most of the latent values: by the share of their variance between labels, beyond chance.

@@ -4,7 +4,7 @@ use nalgebra::{DMatrix, DVector};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::encoder::Encoder;
+use super::encoder::{Encoder, Part};
 use super::fit::Fitting;
 use super::law::TableLaw;
 use super::report::TableReport;
@@ -114,7 +114,12 @@ impl DiffusionLearner {
             }
         }
         let fitting = Fitting { learner: self, columns: &columns, seed: rng.random() };
-        let (encoder, law, report) = fitting.learn(table)?;
+        let (report, learned) = fitting.learn(table)?;
+        let Some((encoder, law)) = learned else {
+            let model = TableModel::of_real(self, table, &columns, rng)?;
+            let TableReport { held_out, choices, .. } = report;
+            return Ok(TableModel { report: TableReport { held_out, choices, ..model.report }, ..model });
+        };
         Ok(TableModel { encoder, law, report, real: None })
     }
 }
@@ -214,28 +219,31 @@ impl TableModel {
         })
     }
 
-    /// The probability of each label, or of each given value, of a column given the rest of the row: the labels, and a row of
+    /// The probability of each label, or of each of the values that repeat, of a column given the rest of the row: the labels, and a row of
     /// probabilities for each row of `table`, which sum to 1. Its own cells in that column say nothing, and columns that it
     /// lacks are not seen.
     ///
     /// # Errors
     /// [`Error::InvalidColumn`] for a column without labels or given values, and as [`log_density`](Self::log_density).
     pub fn probabilities(&self, table: &Table, column: &str) -> Result<(Vec<String>, DMatrix<f64>)> {
-        let kind = &self.columns().columns()[self.place(column)?];
-        let values: Vec<TableColumn> = if kind.is_labels() {
-            let label = |label: &String| TableColumn::Labels(vec![Some(label.clone()); table.n_rows()]);
-            kind.label_names().iter().map(label).collect()
-        } else if kind.is_values() {
-            kind.atoms().iter().map(|&value| TableColumn::Numbers(vec![value; table.n_rows()])).collect()
-        } else {
+        let place = self.place(column)?;
+        let kind = &self.columns().columns()[place];
+        let n = table.n_rows();
+        let (names, values): (Vec<String>, Vec<TableColumn>) = match &self.encoder.parts[place] {
+            Part::Labels(labels) => {
+                let one = |label: &String| (label.clone(), TableColumn::Labels(vec![Some(label.clone()); n]));
+                labels.iter().map(one).unzip()
+            }
+            part => {
+                let values = if let Part::Values(values) = part { values } else { kind.atoms() };
+                let one = |value: &f64| (value.to_string(), TableColumn::Numbers(vec![*value; n]));
+                values.iter().map(one).unzip()
+            }
+        };
+        if names.is_empty() {
             let what = format!("column {column} is \"{kind}\" and has no list of values");
             return Err(Error::InvalidColumn { what });
-        };
-        let names: Vec<String> = if kind.is_labels() {
-            kind.label_names().to_vec()
-        } else {
-            kind.atoms().iter().map(f64::to_string).collect()
-        };
+        }
         let whole = self.with_all_columns(table)?;
         let mut logs = DMatrix::zeros(table.n_rows(), names.len());
         for (label, values) in values.into_iter().enumerate() {

@@ -7,7 +7,7 @@ use super::encoder::{Encoder, Part};
 use super::law::TableLaw;
 use super::model::TableModel;
 use super::report::TableReport;
-use crate::columns::Columns;
+use crate::columns::{Column, Columns};
 use crate::error::{Error, Result};
 use crate::format::{
     COVARIANCE, Format, Header, LENGTH, Version, matrix_within, plain, positive_semidefinite, require,
@@ -73,10 +73,12 @@ fn check_shares(what: &str, shares: &[f64]) -> Result<()> {
     require!((total - 1.0).abs() <= ROUNDING, "{what} sum to {total}, not to 1")
 }
 
-fn check_part(column: &crate::columns::Column, part: &Part) -> Result<()> {
+fn check_part(column: &Column, part: &Part) -> Result<()> {
     let fits = match part {
         Part::Latent(map) => !column.is_labels() && map.is_valid(),
-        Part::Values(values) => column.is_values() && values == column.atoms(),
+        Part::Values(values) => {
+            !column.is_labels() && !values.is_empty() && values.iter().all(|value| value.is_finite())
+        }
         Part::Labels(labels) => column.is_labels() && labels == column.label_names(),
     };
     require!(fits && part.count() != Some(0), "what stands for column \"{column}\" does not fit it")
@@ -112,7 +114,7 @@ impl TryFrom<SavedTable> for TableModel {
         }
         let dim = real.as_ref().map(ScoreModel::dim);
         require!(
-            dim.is_none_or(|dim| dim == m && encoder.columns.is_real()),
+            dim.is_none_or(|dim| dim == m && encoder.columns.columns().iter().all(Column::is_plain)),
             "the model of the numbers has other columns"
         )?;
         Ok(Self { encoder, law: TableLaw { masses, means, covariances, labels }, report, real })

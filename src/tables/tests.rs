@@ -187,6 +187,27 @@ fn empty_cells_are_learned_around() {
 }
 
 #[test]
+fn labels_alone_depend_on_each_other() {
+    let of = |i: usize| [["a", "x"], ["a", "x"], ["b", "y"], ["b", "z"]][i % 4];
+    let (first, second): (Vec<&str>, Vec<&str>) = (0..400).map(|i| (of(i)[0], of(i)[1])).unzip();
+    let table =
+        Table::new().with_labels("u", &first).and_then(|table| table.with_labels("v", &second)).unwrap();
+    let model = fitted(&table);
+    let seen = Table::new().with_labels("v", &["x", "z"]).unwrap();
+    let (_, probabilities) = model.probabilities(&seen, "u").unwrap();
+    assert!(probabilities[(0, 0)] > 0.95 && probabilities[(1, 1)] > 0.95, "{probabilities}");
+}
+
+#[test]
+fn real_columns_are_learned_as_a_matrix_unless_another_scale_pays() {
+    let mut random = rng(14);
+    let rows: Vec<Vec<f64>> = (0..200).map(|_| vec![normal(&mut random), normal(&mut random)]).collect();
+    let model = fitted(&Table::from_rows(&["x", "y"], &rows).unwrap());
+    println!("{}", model.report());
+    assert!(model.real().is_some());
+}
+
+#[test]
 fn what_breaks_a_column_is_named() {
     let table = Table::new().with_numbers("price", &[3.0, 2.0, -3.0, 5.0, 4.0]).unwrap();
     let learn = |column: Column| {
