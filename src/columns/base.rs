@@ -147,16 +147,16 @@ impl Base {
                 );
                 ((below / above).ln(), all.ln() - below.ln() - above.ln())
             }
-            (family, Some(low), _) => self.from_bound(family, x - low),
+            (family, Some(low), _) => self.beyond_bound(family, x - low),
             (family, None, Some(high)) => {
-                let (u, log_slope) = self.from_bound(family, high - x);
+                let (u, log_slope) = self.beyond_bound(family, high - x);
                 (-u, log_slope)
             }
             (_, None, None) => (x, 0.0),
         }
     }
 
-    fn from_bound(&self, family: Family, distance: f64) -> (f64, f64) {
+    fn beyond_bound(&self, family: Family, distance: f64) -> (f64, f64) {
         let t = distance.max(self.edge);
         match family {
             Family::Soft { width } => {

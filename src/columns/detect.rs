@@ -27,6 +27,7 @@ const BEYOND: f64 = 8.0;
 const MISSING: f64 = 6.0;
 /// Standard errors of a skewness that is no chance.
 const SKEWED: f64 = 5.0;
+const COUNTS_SKEWED: f64 = 2.5;
 
 /// What the numbers of a column, without those not seen, are; and why.
 pub(super) fn detect(values: &[f64]) -> (Column, String) {
@@ -126,7 +127,7 @@ fn step_of(counts: &[(f64, usize)], n: usize) -> Option<f64> {
         (1..=4).map(|parts| smallest / f64::from(parts)).find(|step| {
             let all = |(value, _): &(f64, usize)| {
                 let k = (value - first) / step;
-                (k - k.round()).abs() < 1e-6 * k.max(1.0).min(1e3)
+                (k - k.round()).abs() < 1e-6 * k.clamp(1.0, 1e3)
             };
             counts.iter().all(all)
         })
@@ -217,8 +218,8 @@ fn lower_bound(
 ) -> Bound {
     let n = spread.len();
     let median = spread[n / 2];
-    // An atom at the end of the rows, where others come close to it: a censored or inflated value.
-    if let Some(atom) = atom.filter(|atom| *atom <= first)
+    // An atom at the end of the rows, where others come close to it: an inflated zero, or all there is of something.
+    if let Some(atom) = atom.filter(|atom| *atom <= first && natural.contains(atom))
         && first - atom < median - first
     {
         return Some((atom, "an atom is the outermost value".into()));
@@ -234,6 +235,10 @@ fn lower_bound(
         }
         let positive: Vec<f64> = spread.iter().map(|value| (value - zero).max(0.25 * half)).collect();
         let error = (6.0 / n as f64).sqrt();
+        // Of whole numbers less is asked.
+        if close && half == 0.5 && skew > COUNTS_SKEWED * error {
+            return Some((zero, "whole numbers are skewed towards it, and come close".into()));
+        }
         if skew > SKEWED * error && skew > 0.3 && positive[0] > 0.0 {
             if close {
                 return Some((zero, "values are skewed towards it, and come close".into()));

@@ -108,7 +108,8 @@ impl LatentMap {
             let cut = lattice.map_or(cut, |lattice| lattice.edge(cut));
             sorted.iter_mut().for_each(|x| *x = cut + (*x - cut).rem_euclid(period));
             sorted.sort_by(f64::total_cmp);
-            return Self::on(Base::circle(cut, period), lattice, &sorted, Vec::new(), 1.0, warp);
+            // Nothing but scores fills the place of the cut where rows are all around.
+            return Self::on(Base::circle(cut, period), lattice, &sorted, Vec::new(), 1.0, Warp::Scores);
         }
         let support = lattice.map_or(support, |lattice| lattice.widened(support));
         Self::on(Base::learn(support, &sorted, warp), lattice, &sorted, atoms, rest / total, warp)

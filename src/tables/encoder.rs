@@ -41,7 +41,7 @@ impl Treatment {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub(super) enum Part {
     /// A latent value.
-    Latent(LatentMap),
+    Latent(Box<LatentMap>),
     /// The number of one of these values.
     Values(Vec<f64>),
     /// The number of one of these labels.
@@ -180,7 +180,7 @@ impl Encoder {
                 seen.push(*value);
                 spread.push(value + step * (u - 0.5));
             }
-            Part::Latent(LatentMap::learn(column, &seen, &spread, treatment.warp))
+            Part::Latent(Box::new(LatentMap::learn(column, &seen, &spread, treatment.warp)))
         };
         let parts = columns.names().iter().zip(columns.columns()).enumerate().map(of).collect();
         Self { columns: columns.clone(), parts }
@@ -188,13 +188,13 @@ impl Encoder {
 
     /// Numbers as they are.
     pub(super) fn unit(columns: &Columns) -> Self {
-        let parts = vec![Part::Latent(LatentMap::IDENTITY); columns.names().len()];
+        let parts = vec![Part::Latent(Box::new(LatentMap::IDENTITY)); columns.names().len()];
         Self { columns: columns.clone(), parts }
     }
 
     pub(super) fn latents(&self) -> impl Iterator<Item = &LatentMap> {
         self.parts.iter().filter_map(|part| match part {
-            Part::Latent(map) => Some(map),
+            Part::Latent(map) => Some(&**map),
             _ => None,
         })
     }

@@ -52,7 +52,7 @@ fn draws_look_like_the_table() {
     for text in (0..200).map(|row| drawn.text(row, 0)) {
         assert!(text.split_once('.').is_none_or(|(_, decimals)| decimals.len() == 1), "{text}");
     }
-    // Shares of labels and of an atom, together and given a label, within five standard errors of the fit and the draws.
+    // Shares of labels and of an atom, together and given a label. Of an atom given a label they follow from Gaussian cells.
     let share = |table: &Table, of: &dyn Fn(usize) -> bool, among: &dyn Fn(usize) -> bool| {
         let rows: Vec<usize> = (0..table.n_rows()).filter(|&row| among(row)).collect();
         rows.iter().filter(|&&row| of(row)).count() as f64 / rows.len() as f64
@@ -69,7 +69,7 @@ fn draws_look_like_the_table() {
                 share(table, &is, &|row| given.is_none_or(|given| large(table, row) == given))
             };
             let (real, found) = (on(&table), on(&drawn));
-            assert!((real - found).abs() < 0.07, "{name} {given:?}: {real} {found}");
+            assert!((real - found).abs() < 0.1, "{name} {given:?}: {real} {found}");
         }
     }
     let mean = |table: &Table| table.numbers("length").unwrap().iter().sum::<f64>() / table.n_rows() as f64;
@@ -205,6 +205,26 @@ fn real_columns_are_learned_as_a_matrix_unless_another_scale_pays() {
     let model = fitted(&Table::from_rows(&["x", "y"], &rows).unwrap());
     println!("{}", model.report());
     assert!(model.real().is_some());
+}
+
+#[test]
+fn a_circle_has_no_end() {
+    let mut random = rng(15);
+    let angles: Vec<f64> = (0..500).map(|_| (10.0 + 60.0 * normal(&mut random)).rem_euclid(360.0)).collect();
+    let table = Table::new().with_numbers("angle", &angles).unwrap();
+    let columns = Columns::new(&[("angle", Column::circle(360.0))]).unwrap();
+    let model = DiffusionLearner::fast().fit_table_as(&table, &columns, &mut rng(5)).unwrap();
+    let drawn = model.sample(5_000, &mut rng(1)).unwrap();
+    assert!(drawn.numbers("angle").unwrap().iter().all(|angle| (0.0..360.0).contains(angle)));
+    let at = |from: f64| {
+        let values: Vec<f64> = (0..36_000).map(|i| from + 0.01 * (f64::from(i) + 0.5)).collect();
+        model.log_density(&Table::new().with_numbers("angle", &values).unwrap()).unwrap().map(f64::exp)
+    };
+    let (one, other) = (at(0.0), at(-360.0));
+    approx::assert_relative_eq!(one.sum() * 0.01, 1.0, epsilon = 2e-3);
+    approx::assert_relative_eq!(one, other, max_relative = 1e-6);
+    // Across 0, where most rows are, nothing jumps.
+    assert!((one[0] / one[35_999] - 1.0).abs() < 0.01);
 }
 
 #[test]
