@@ -7,8 +7,9 @@ Each table is split five times (--splits). Of draws, as many as training rows, i
 - w1: Wasserstein-1 to held-out rows, the mean over columns scaled to 0..1 by the training rows; labels as indicators;
 - forest: the score on held-out rows of a random forest trained on draws, R² or weighted F1;
 - near: the mean distance of draws to the nearest training row, relative to that of held-out rows;
-- bits: held-out ln p a row. `detect` has it in the model's measure; `real` is a fit to dequantised numbers, with a half
-  of a label's share where the draws are of one table a label, whose density times the steps is nearly the same measure.
+- ln p: of held-out rows, the mean. That of `detect` is in the model's measure; `real` is a fit to numbers that are spread
+  within their steps, one a label of the target where that has labels, and its density times the steps is compared, with the
+  shares of labels.
 """
 
 import argparse

@@ -11,7 +11,7 @@ use super::normal;
 use super::spline::Spline;
 
 /// Knots of the smoothed distribution function of n rows: this times n to this power.
-const KNOTS: (f64, f64) = (1.2, 0.4);
+const KNOTS: (f64, f64) = (0.8, 0.4);
 /// Of the knots in the tails, each has so many times the probability beyond it of the one before.
 const TAIL: f64 = 4.0;
 /// Normal scores of the continuous part of a column with atoms are exact up to here, and straight beyond.
@@ -128,13 +128,7 @@ impl LatentMap {
         let mean = u.iter().sum::<f64>() / n;
         let std = (u.iter().map(|u| (u - mean).powi(2)).sum::<f64>() / n).sqrt();
         let scale = if std > 1e-12 * mean.abs() && std.is_finite() { std } else { 1.0 };
-        let has_atoms = !atoms.is_empty() && rest > 0.0;
-        let spline = match warp {
-            Warp::Scores => Spline::through(&knots(&u)),
-            // The continuous part of a column with atoms stands in for a probability.
-            _ if has_atoms => Spline::through(&knots(&u)),
-            _ => None,
-        };
+        let spline = if warp == Warp::Scores { Spline::through(&knots(&u)) } else { None };
         Self { base, lattice, spline, affine: (mean, scale), atoms, rest }
     }
 
