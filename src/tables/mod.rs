@@ -2,6 +2,7 @@
 
 mod encoder;
 mod fit;
+mod labels;
 mod law;
 mod model;
 mod report;
