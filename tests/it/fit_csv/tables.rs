@@ -10,7 +10,7 @@ fn shop() -> String {
     for i in 0..240_u32 {
         let (kind, base) = if i % 3 == 0 { ("large", 300) } else { ("small", 120) };
         let length = f64::from(base + (i * i * 7 + i * 13) % 41) / 10.0;
-        let count = (i * 31 + i * i) % 6;
+        let count = (i * 7 + i * i / 3) % 9;
         let cost = if i % 2 == 0 { 0.0 } else { (f64::from((i * 37) % 101) / 40.0).exp() };
         let length = if i % 40 == 7 { String::new() } else { length.to_string() };
         text.push_str(&format!("{kind},{length},{count},{cost}\n"));
