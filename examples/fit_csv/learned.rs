@@ -2,7 +2,7 @@ use std::path::Path;
 
 use gmix_diffusion::nalgebra::DMatrix;
 use gmix_diffusion::rand::Rng;
-use gmix_diffusion::{DiffusionLearner, DiffusionModel, ScoreModel};
+use gmix_diffusion::{DiffusionLearner, DiffusionModel, GaussianPartitioner, ScoreModel};
 use serde::{Deserialize, Serialize};
 
 use super::Outcome;
@@ -18,18 +18,40 @@ pub(crate) struct Learned {
     pub(crate) model: DiffusionModel,
 }
 
+fn learner(component_std: Option<f64>) -> DiffusionLearner {
+    match component_std {
+        Some(std) => DiffusionLearner::new().with_component_std(std),
+        None => DiffusionLearner::new(),
+    }
+}
+
 impl Learned {
     pub(crate) fn fit(
         data: &Seen,
         component_std: Option<f64>,
         rng: &mut impl Rng,
     ) -> gmix_diffusion::Result<Self> {
-        let learner = DiffusionLearner::new();
-        let learner = match component_std {
-            Some(std) => learner.with_component_std(std),
-            None => learner,
-        };
+        Self::fit_by(learner(component_std), data, rng)
+    }
+
+    /// As [`fit`](Self::fit), of so many cells in each of the laws that are averaged.
+    pub(crate) fn fit_cells(
+        data: &Seen,
+        component_std: Option<f64>,
+        cells: usize,
+        rng: &mut impl Rng,
+    ) -> gmix_diffusion::Result<Self> {
+        let cells = GaussianPartitioner::default().with_cells(cells);
+        Self::fit_by(learner(component_std).with_mixture(cells), data, rng)
+    }
+
+    fn fit_by(learner: DiffusionLearner, data: &Seen, rng: &mut impl Rng) -> gmix_diffusion::Result<Self> {
         Ok(Self { columns: data.table.columns.clone(), model: learner.fit(data.rows()?, rng)? })
+    }
+
+    /// Number of cells of each of the laws that are averaged.
+    pub(crate) fn cells(&self) -> usize {
+        self.model.report().levels.last().map_or(0, |level| level.n_cells)
     }
 
     /// `n` new rows under the names of the learned ones.

@@ -4,6 +4,7 @@ mod evidence;
 mod found;
 mod landscape;
 mod passage;
+mod sharing;
 mod tree;
 
 pub use found::Clusters;
