@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Outcome;
 use super::seen::Seen;
-use super::support::plot::{LogDensity, fit_svg};
+use super::support::plot::{LogDensity, fit_svg, groups_svg};
 use super::support::table::Table;
 
 /// A model and the names of its columns.
@@ -16,6 +16,13 @@ use super::support::table::Table;
 pub(crate) struct Learned {
     pub(crate) columns: Vec<String>,
     pub(crate) model: DiffusionModel,
+}
+
+/// The rows of `data` coloured by the clusters of `answers`, as SVG.
+pub(crate) fn clusters_picture(data: &Table, answers: &Table) -> Outcome<String> {
+    let groups: Vec<Option<usize>> =
+        answers.rows.column(0).iter().map(|&cluster| (cluster >= 0.0).then_some(cluster as usize)).collect();
+    groups_svg(&data.columns, &data.rows, &groups).map_err(|error| error.to_string())
 }
 
 fn learner(component_std: Option<f64>) -> DiffusionLearner {

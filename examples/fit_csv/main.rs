@@ -23,7 +23,7 @@ mod seen;
 mod support;
 
 use arguments::{Arguments, Source, Surprise};
-use learned::Learned;
+use learned::{Learned, clusters_picture};
 use seen::Seen;
 use support::output::{check_writable, print, warn, write_together};
 use support::table::{Reading, Table};
@@ -105,16 +105,16 @@ fn run(arguments: &Arguments) -> Outcome {
         files.push((&impute.out, completed.to_csv().map_err(at(&impute.out))?));
     }
     if let (Some(clusters), Some(data)) = (&arguments.clusters, &data) {
-        // A law of fewer cells than there are to be clusters is learned once more.
-        let finer = match (clusters.count, &arguments.source) {
-            (Some(count), Source::Data(source)) if learned.cells() < count => {
-                let finer = Learned::fit_cells(data, source.component_std, count, &mut for_clusters);
-                Some(finer.map_err(at(&source.path))?)
-            }
-            _ => None,
+        let fit_cells = |cells: usize| match &arguments.source {
+            Source::Data(source) => Learned::fit_cells(data, source.component_std, cells, &mut for_clusters)
+                .map_err(at(&source.path)),
+            Source::Saved(_) => Err("--clusters needs --data".into()),
         };
-        let answers = finer.as_ref().unwrap_or(&learned).clusters(&data.table, clusters)?;
+        let answers = learned.clusters(&data.table, clusters, fit_cells)?;
         files.push((&clusters.out, answers.to_csv().map_err(at(&clusters.out))?));
+        if let Some(path) = &clusters.plot {
+            files.push((path, clusters_picture(&data.table, &answers).map_err(at(path))?.into_bytes()));
+        }
     }
     if let (Some(path), Some(data)) = (&arguments.plot, &data) {
         files.push((path, learned.picture(&data.table, &mut for_draws).map_err(at(path))?.into_bytes()));

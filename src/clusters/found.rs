@@ -51,14 +51,14 @@ const OWN_DRAWS: u64 = 61;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Clusters {
-    law: Mixture,
+    pub(super) law: Mixture,
     /// The top above each cell.
-    tops: Vec<Mode>,
-    top_of_cell: Vec<usize>,
-    merges: Vec<Merge>,
+    pub(super) tops: Vec<Mode>,
+    pub(super) top_of_cell: Vec<usize>,
+    pub(super) merges: Vec<Merge>,
     /// Cells whose groups join one after the other where the number of clusters is known.
-    joints: Vec<[usize; 2]>,
-    of_cell: Vec<usize>,
+    pub(super) joints: Vec<[usize; 2]>,
+    pub(super) of_cell: Vec<usize>,
     parts: Vec<Mixture>,
     masses: DVector<f64>,
     modes: Vec<Mode>,
@@ -90,17 +90,7 @@ impl Mixture {
         let tops: Vec<Mode> = landscape.tops.iter().map(|top| mode(self.units(), top)).collect();
         let enough = (2.0 * tops.len() as f64 / FALSE_ALARM).ln();
         let top_of_cell = landscape.of_cell.clone();
-        let whole = Clusters {
-            law: self.clone(),
-            tops,
-            top_of_cell,
-            merges,
-            joints: shared.joints(),
-            of_cell: Vec::new(),
-            parts: Vec::new(),
-            masses: DVector::zeros(0),
-            modes: Vec::new(),
-        };
+        let whole = Clusters::of_tree(self.clone(), (tops, top_of_cell), merges, shared.joints());
         Ok(whole.cut(|merge| merge.evidence < enough))
     }
 }
@@ -230,13 +220,33 @@ impl Judge<'_> {
 }
 
 impl Clusters {
+    /// What is known of the cells of `law`, before they are in clusters.
+    pub(super) fn of_tree(
+        law: Mixture,
+        (tops, top_of_cell): (Vec<Mode>, Vec<usize>),
+        merges: Vec<Merge>,
+        joints: Vec<[usize; 2]>,
+    ) -> Self {
+        Self {
+            law,
+            tops,
+            top_of_cell,
+            merges,
+            joints,
+            of_cell: Vec::new(),
+            parts: Vec::new(),
+            masses: DVector::zeros(0),
+            modes: Vec::new(),
+        }
+    }
+
     /// The clusters when those joints are kept for which `keep` says so.
     fn cut(&self, keep: impl Fn(&Merge) -> bool) -> Self {
         self.joined(self.merges.iter().filter(|merge| keep(merge)).map(|merge| merge.cells))
     }
 
     /// The clusters when the groups of these pairs of cells join.
-    fn joined(&self, pairs: impl Iterator<Item = [usize; 2]>) -> Self {
+    pub(super) fn joined(&self, pairs: impl Iterator<Item = [usize; 2]>) -> Self {
         let groups = joined(self.top_of_cell.len(), pairs);
         let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (cell, &group) in groups.iter().enumerate() {
@@ -346,6 +356,27 @@ impl Clusters {
     /// Those of [`probabilities`](Self::probabilities).
     pub fn labels<'a>(&self, rows: impl Into<Rows<'a>>) -> Result<Vec<usize>> {
         Ok(self.probabilities(rows)?.row_iter().map(|row| row.transpose().imax()).collect())
+    }
+
+    /// How well the clusters keep `rows` to themselves: the probability that a row of a cluster, dealt to clusters by its
+    /// [`probabilities`](Self::probabilities), is dealt to the same once more, averaged over clusters. 1 where all rows are sure
+    /// of theirs; of two laws of the same rows that of higher separation has so many clusters rather.
+    ///
+    /// # Errors
+    /// Those of [`probabilities`](Self::probabilities).
+    pub fn separation<'a>(&self, rows: impl Into<Rows<'a>>) -> Result<f64> {
+        let rows = rows.into();
+        let probabilities = self.probabilities(rows)?;
+        let weights = rows.block(0, rows.n_rows()).weights;
+        let (mut kept, mut sums) = (vec![0.0; self.len()], vec![0.0; self.len()]);
+        for (row, weight) in probabilities.row_iter().zip(weights.iter()) {
+            for (cluster, share) in row.iter().enumerate() {
+                kept[cluster] += weight * share * share;
+                sums[cluster] += weight * share;
+            }
+        }
+        let part = |(kept, sum): (&f64, &f64)| kept / sum.max(f64::MIN_POSITIVE);
+        Ok(kept.iter().zip(&sums).map(part).sum::<f64>() / self.len() as f64)
     }
 
     /// Which rows lie in no cluster's highest density set of probability `mass`, such as .99: length n.

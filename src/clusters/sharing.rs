@@ -92,9 +92,12 @@ impl Joining {
     fn join(&mut self) -> [usize; 2] {
         let alive: Vec<usize> = (0..self.rows.len()).filter(|&group| self.alive[group]).collect();
         let first = alive[0];
-        let best = alive.iter().fold(first, |best, &next| {
-            if self.best[next].0 > self.best[best].0 { next } else { best }
-        });
+        let best = alive.iter().fold(
+            first,
+            |best, &next| {
+                if self.best[next].0 > self.best[best].0 { next } else { best }
+            },
+        );
         let other = self.best[best].1;
         let (into, gone) = (best.min(other), best.max(other));
         self.alive[gone] = false;
@@ -126,7 +129,8 @@ mod tests {
     /// A chain of three cells, a pair, and a cell without rows.
     #[test]
     fn cells_join_those_with_which_they_share() {
-        let mut shared = DMatrix::from_diagonal(&DVector::from_column_slice(&[80.0, 60.0, 80.0, 5.0, 5.0, 0.0]));
+        let mut shared =
+            DMatrix::from_diagonal(&DVector::from_column_slice(&[80.0, 60.0, 80.0, 5.0, 5.0, 0.0]));
         for (a, b, rows) in [(0, 1, 20.0), (1, 2, 20.0), (3, 4, 5.0), (2, 3, 1e-9)] {
             shared[(a, b)] = rows;
             shared[(b, a)] = rows;
