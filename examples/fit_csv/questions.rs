@@ -9,11 +9,14 @@ use super::arguments::{Clustering, Prediction, Seen};
 use super::learned::Learned;
 use super::support::table::Table;
 
-/// With so many times as many cells as clusters a law of as many cells as clusters is not tried.
+/// With so many times as many cells as clusters no law of as many cells as clusters is tried.
 const MANY_CELLS: usize = 2;
-/// Up to so many rows a law of many cells is tried too, one for so many rows; its clusters have to be surer of their rows
-/// than this, since many cells always share less.
+/// Else so many are, each with other folds: few rows deal their cells to classes now so, now so.
+const FITS: usize = 4;
+/// Up to so many rows, and from so many cells a cluster, a law of many cells is tried too, one for so many rows; its
+/// clusters have to be surer of their rows than this, since many cells always share less.
 const SMALL_TABLE: usize = 2_000;
+const CELLS_OF_FORMS: f64 = 1.5;
 const ROWS_A_CELL: usize = 10;
 const SURE: f64 = 0.99;
 /// Clusters that are surer of their rows than this are not bettered.
@@ -110,14 +113,17 @@ impl Learned {
         let known = |best: &Outcome<(f64, Clusters)>| best.as_ref().map_or(0.0, |best| best.0);
         // Of few cells one may be two classes, and one the strays of all.
         let few = best.is_err() || self.cells() < MANY_CELLS * count;
-        // Small tables show forms for which the likelihood has no cells.
-        let small = data.rows.nrows() <= SMALL_TABLE;
-        let tries = [(few, count, 0.0), (small, data.rows.nrows() / ROWS_A_CELL, SURE)];
-        for (_, cells, least) in tries.into_iter().filter(|(wanted, ..)| *wanted) {
+        // Where clusters take several cells each, they have forms that a small table shows to many cells only.
+        let forms = data.rows.nrows() <= SMALL_TABLE && self.cells() as f64 > CELLS_OF_FORMS * count as f64;
+        let mut tries = vec![(count, 0.0); if few { FITS } else { 0 }];
+        if forms {
+            tries.push(((data.rows.nrows() / ROWS_A_CELL).max(1), SURE));
+        }
+        for (cells, least) in tries {
             if known(&best) > CERTAIN {
                 continue;
             }
-            if let Ok(other) = fit_cells(cells.max(1)).and_then(|learned| exactly(&learned)) {
+            if let Ok(other) = fit_cells(cells).and_then(|learned| exactly(&learned)) {
                 let found = separation(&other)?;
                 if found > known(&best).max(least) {
                     best = Ok((found, other));
