@@ -142,6 +142,7 @@
 //! [`Curve`]: reference::Curve
 //! [`MixtureOfLaws`]: reference::MixtureOfLaws
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // Bad input must not panic; what indices and arithmetic could do is left to tests and fuzzing.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 

@@ -4,8 +4,11 @@ use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 
 use crate::error::{Error, Result};
 
-/// Rows of dimension `dim`?
+/// Rows of dimension `dim`, which is not 0?
 pub(crate) fn check_columns(dim: usize, points: &DMatrix<f64>) -> Result<()> {
+    if dim == 0 {
+        return Err(Error::NoColumns);
+    }
     check_size("columns of the points", dim, points.ncols())
 }
 

@@ -53,9 +53,10 @@ usage: fit_csv --data IN.csv [options]
 
   --clusters C.csv           for each row of --data its cluster, from 0, the largest first, and the probability
                              of that: groups of cells without a valley of the density between them
-  --cluster-count K          so many clusters
+  --cluster-count K          so many clusters, which keep their rows to themselves, valleys or none
   --outliers MASS            cluster -1 for rows in no cluster's highest density set of this probability, such
                              as .99
+  --clusters-plot C.svg      the rows of --data, coloured by cluster
 
   --plot PICTURE.svg         the rows of --data, as many new ones, and the learned density
 
@@ -133,11 +134,13 @@ pub(crate) struct Prediction {
     pub(crate) out: PathBuf,
 }
 
-/// The file of the clusters of rows; how many there are to be, and the mass beyond which rows are left out.
+/// The file of the clusters of rows; how many there are to be, the mass beyond which rows are left out, and the file of a
+/// picture.
 pub(crate) struct Clustering {
     pub(crate) out: PathBuf,
     pub(crate) count: Option<usize>,
     pub(crate) outliers: Option<f64>,
+    pub(crate) plot: Option<PathBuf>,
 }
 
 /// Where the surprise of rows goes.
@@ -157,7 +160,7 @@ pub(crate) struct Imputation {
 #[derive(Default)]
 struct Given(Vec<(&'static str, OsString)>);
 
-const OPTIONS: [&str; 27] = [
+const OPTIONS: [&str; 28] = [
     "data",
     "detect",
     "column",
@@ -182,6 +185,7 @@ const OPTIONS: [&str; 27] = [
     "clusters",
     "cluster-count",
     "outliers",
+    "clusters-plot",
     "plot",
     "seed",
     "threads",
@@ -296,7 +300,8 @@ impl Arguments {
             Surprise::Written(path) => Some(path),
             Surprise::Shown => None,
         });
-        let clusters = self.clusters.iter().map(|clusters| &clusters.out);
+        let clusters =
+            self.clusters.iter().flat_map(|clusters| [&clusters.out].into_iter().chain(&clusters.plot));
         let answers = predict.chain(impute).chain(surprise).chain(clusters);
         draw.chain(&self.log_density).chain(answers).chain(&self.plot).chain(&self.save).map(PathBuf::as_path)
     }
@@ -428,11 +433,13 @@ impl Given {
         let count = self.number("cluster-count", "a whole number of at least 1", |k: &u64| *k >= 1)?;
         let inside = |mass: &f64| *mass > 0.0 && *mass < 1.0;
         let outliers = self.number("outliers", "a number between 0 and 1", inside)?;
-        match (self.path("clusters"), count, outliers) {
-            (Some(out), ..) => Ok(Some(Clustering { out, count: count.map(|k| k as usize), outliers })),
-            (None, Some(_), _) => Err("--cluster-count needs --clusters too".into()),
-            (None, _, Some(_)) => Err("--outliers needs --clusters too".into()),
-            (None, None, None) => Ok(None),
+        let plot = self.path("clusters-plot");
+        match self.path("clusters") {
+            Some(out) => Ok(Some(Clustering { out, count: count.map(|k| k as usize), outliers, plot })),
+            None if count.is_some() => Err("--cluster-count needs --clusters too".into()),
+            None if outliers.is_some() => Err("--outliers needs --clusters too".into()),
+            None if plot.is_some() => Err("--clusters-plot needs --clusters too".into()),
+            None => Ok(None),
         }
     }
 

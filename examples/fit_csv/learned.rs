@@ -2,12 +2,12 @@ use std::path::Path;
 
 use gmix_diffusion::nalgebra::DMatrix;
 use gmix_diffusion::rand::Rng;
-use gmix_diffusion::{DiffusionLearner, DiffusionModel, ScoreModel};
+use gmix_diffusion::{DiffusionLearner, DiffusionModel, GaussianPartitioner, ScoreModel};
 use serde::{Deserialize, Serialize};
 
 use super::Outcome;
 use super::seen::Seen;
-use super::support::plot::{LogDensity, fit_svg};
+use super::support::plot::{LogDensity, fit_svg, groups_svg};
 use super::support::table::Table;
 
 /// A model and the names of its columns.
@@ -18,18 +18,47 @@ pub(crate) struct Learned {
     pub(crate) model: DiffusionModel,
 }
 
+/// The rows of `data` coloured by the clusters of `answers`, as SVG.
+pub(crate) fn clusters_picture(data: &Table, answers: &Table) -> Outcome<String> {
+    let groups: Vec<Option<usize>> =
+        answers.rows.column(0).iter().map(|&cluster| (cluster >= 0.0).then_some(cluster as usize)).collect();
+    groups_svg(&data.columns, &data.rows, &groups).map_err(|error| error.to_string())
+}
+
+fn learner(component_std: Option<f64>) -> DiffusionLearner {
+    match component_std {
+        Some(std) => DiffusionLearner::new().with_component_std(std),
+        None => DiffusionLearner::new(),
+    }
+}
+
 impl Learned {
     pub(crate) fn fit(
         data: &Seen,
         component_std: Option<f64>,
         rng: &mut impl Rng,
     ) -> gmix_diffusion::Result<Self> {
-        let learner = DiffusionLearner::new();
-        let learner = match component_std {
-            Some(std) => learner.with_component_std(std),
-            None => learner,
-        };
+        Self::fit_by(learner(component_std), data, rng)
+    }
+
+    /// As [`fit`](Self::fit), of so many cells in each of the laws that are averaged.
+    pub(crate) fn fit_cells(
+        data: &Seen,
+        component_std: Option<f64>,
+        cells: usize,
+        rng: &mut impl Rng,
+    ) -> gmix_diffusion::Result<Self> {
+        let cells = GaussianPartitioner::default().with_cells(cells);
+        Self::fit_by(learner(component_std).with_mixture(cells), data, rng)
+    }
+
+    fn fit_by(learner: DiffusionLearner, data: &Seen, rng: &mut impl Rng) -> gmix_diffusion::Result<Self> {
         Ok(Self { columns: data.table.columns.clone(), model: learner.fit(data.rows()?, rng)? })
+    }
+
+    /// Number of cells of each of the laws that are averaged.
+    pub(crate) fn cells(&self) -> usize {
+        self.model.report().levels.last().map_or(0, |level| level.n_cells)
     }
 
     /// `n` new rows under the names of the learned ones.

@@ -24,7 +24,7 @@ mod support;
 mod tables;
 
 use arguments::{Arguments, Source, Surprise};
-use learned::Learned;
+use learned::{Learned, clusters_picture};
 use seen::Seen;
 use support::output::{check_writable, print, warn, write_together};
 use support::table::{Reading, Table};
@@ -57,6 +57,7 @@ fn run(arguments: &Arguments) -> Outcome {
     // One generator for the fit and one for the draws: a loaded model draws what the fitted one did.
     let mut seeds = StdRng::seed_from_u64(arguments.seed);
     let (mut for_fit, mut for_draws) = (StdRng::from_rng(&mut seeds), StdRng::from_rng(&mut seeds));
+    let mut for_clusters = StdRng::from_rng(&mut seeds);
 
     if let Some(model) = tables::learned(arguments, &mut for_fit)? {
         return tables::answer(arguments, &model, &mut for_draws);
@@ -68,7 +69,7 @@ fn run(arguments: &Arguments) -> Outcome {
             let tables = Tables::read(arguments, &data.table.columns)?;
             let learned =
                 Learned::fit(&data, source.component_std, &mut for_fit).map_err(at(&source.path))?;
-            (learned, Some(data.table), tables)
+            (learned, Some(data), tables)
         }
         Source::Saved(path) => {
             let learned = Learned::load(path).map_err(at(path))?;
@@ -109,11 +110,19 @@ fn run(arguments: &Arguments) -> Outcome {
         files.push((&impute.out, completed.to_csv().map_err(at(&impute.out))?));
     }
     if let (Some(clusters), Some(data)) = (&arguments.clusters, &data) {
-        let answers = learned.clusters(data, clusters)?;
+        let fit_cells = |cells: usize| match &arguments.source {
+            Source::Data(source) => Learned::fit_cells(data, source.component_std, cells, &mut for_clusters)
+                .map_err(at(&source.path)),
+            Source::Saved(_) => Err("--clusters needs --data".into()),
+        };
+        let answers = learned.clusters(&data.table, clusters, fit_cells)?;
         files.push((&clusters.out, answers.to_csv().map_err(at(&clusters.out))?));
+        if let Some(path) = &clusters.plot {
+            files.push((path, clusters_picture(&data.table, &answers).map_err(at(path))?.into_bytes()));
+        }
     }
     if let (Some(path), Some(data)) = (&arguments.plot, &data) {
-        files.push((path, learned.picture(data, &mut for_draws).map_err(at(path))?.into_bytes()));
+        files.push((path, learned.picture(&data.table, &mut for_draws).map_err(at(path))?.into_bytes()));
     }
     if let Some(path) = &arguments.save {
         files.push((path, learned.to_json().map_err(at(path))?));

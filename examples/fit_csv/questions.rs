@@ -2,12 +2,25 @@
 
 use gmix_diffusion::nalgebra::DMatrix;
 use gmix_diffusion::rand::Rng;
-use gmix_diffusion::{Observation, Rows};
+use gmix_diffusion::{Clusters, Observation, Rows};
 
 use super::Outcome;
 use super::arguments::{Clustering, Prediction, Seen};
 use super::learned::Learned;
 use super::support::table::Table;
+
+/// With so many times as many cells as clusters no law of as many cells as clusters is tried.
+const MANY_CELLS: usize = 2;
+/// Else so many are, each with other folds: few rows deal their cells to classes now so, now so.
+const FITS: usize = 4;
+/// Up to so many rows, and from so many cells a cluster, a law of many cells is tried too, one for so many rows; its
+/// clusters have to be surer of their rows than this, since many cells always share less.
+const SMALL_TABLE: usize = 2_000;
+const CELLS_OF_FORMS: f64 = 1.5;
+const ROWS_A_CELL: usize = 10;
+const SURE: f64 = 0.99;
+/// Clusters that are surer of their rows than this are not bettered.
+const CERTAIN: f64 = 0.999;
 
 fn said(error: gmix_diffusion::Error) -> String {
     error.to_string()
@@ -80,12 +93,57 @@ impl Learned {
         Ok(Table { columns, rows: table })
     }
 
-    /// The cluster of each row of `data`, −1 where it is left out, and the probability of that cluster.
-    pub(crate) fn clusters(&self, data: &Table, ask: &Clustering) -> Outcome<Table> {
-        let found = self.model.clusters(&data.rows).map_err(|error| format!("--clusters: {error}"))?;
+    fn found(&self, data: &Table) -> Outcome<Clusters> {
+        self.model.clusters(&data.rows).map_err(|error| format!("--clusters: {error}"))
+    }
+
+    /// `count` clusters: of these cells, of as many cells as clusters, or of many, whichever keep their rows best to
+    /// themselves.
+    fn exactly(
+        &self,
+        data: &Table,
+        count: usize,
+        mut fit_cells: impl FnMut(usize) -> Outcome<Self>,
+    ) -> Outcome<Clusters> {
+        let exactly = |learned: &Self| {
+            learned.found(data)?.exactly(count).map_err(|error| format!("--cluster-count: {error}"))
+        };
+        let separation = |clusters: &Clusters| clusters.separation(&data.rows).map_err(said);
+        let mut best = exactly(self).and_then(|own| Ok((separation(&own)?, own)));
+        let known = |best: &Outcome<(f64, Clusters)>| best.as_ref().map_or(0.0, |best| best.0);
+        // Of few cells one may be two classes, and one the strays of all.
+        let few = best.is_err() || self.cells() < MANY_CELLS * count;
+        // Where clusters take several cells each, they have forms that a small table shows to many cells only.
+        let forms = data.rows.nrows() <= SMALL_TABLE && self.cells() as f64 > CELLS_OF_FORMS * count as f64;
+        let mut tries = vec![(count, 0.0); if few { FITS } else { 0 }];
+        if forms {
+            tries.push(((data.rows.nrows() / ROWS_A_CELL).max(1), SURE));
+        }
+        for (cells, least) in tries {
+            if known(&best) > CERTAIN {
+                continue;
+            }
+            if let Ok(other) = fit_cells(cells).and_then(|learned| exactly(&learned)) {
+                let found = separation(&other)?;
+                if found > known(&best).max(least) {
+                    best = Ok((found, other));
+                }
+            }
+        }
+        best.map(|(_, clusters)| clusters)
+    }
+
+    /// The cluster of each row of `data`, −1 where it is left out, and the probability of that cluster; where a number is
+    /// asked for that these cells do not have, by so many others that `fit_cells` finds.
+    pub(crate) fn clusters(
+        &self,
+        data: &Table,
+        ask: &Clustering,
+        fit_cells: impl FnMut(usize) -> Outcome<Self>,
+    ) -> Outcome<Table> {
         let found = match ask.count {
-            Some(count) => found.exactly(count).map_err(|error| format!("--cluster-count: {error}"))?,
-            None => found,
+            None => self.found(data)?,
+            Some(count) => self.exactly(data, count, fit_cells)?,
         };
         let probabilities = found.probabilities(&data.rows).map_err(said)?;
         let left_out = match ask.outliers {

@@ -61,7 +61,8 @@ impl<'a> CentreEstimates<'a> {
 ///
 /// One cell is always a candidate and need not be proposed.
 pub trait Partitioner: Any + Debug + Send + Sync {
-    /// Candidate partitions for the level of `estimates`; none means one cell.
+    /// Candidate partitions for the level of `estimates`; none means one cell. A fit refuses more than a thousand
+    /// cells, and cells whose weights, gradients or frames are no numbers or have the wrong shape.
     ///
     /// # Errors
     /// Those of a user's own partitioner.

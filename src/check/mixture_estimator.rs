@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn shipped_estimators_pass() {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(2);
-        for estimator in [GaussianPartitioner::default(), GaussianPartitioner::default().with_paths(1)] {
+        for estimator in [0, 1, 2, 4, 9].map(|paths| GaussianPartitioner::default().with_paths(paths)) {
             check_mixture_estimator(&estimator, &mut rng).unwrap();
         }
     }

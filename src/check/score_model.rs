@@ -35,9 +35,9 @@ const JACOBIAN_POINTS: usize = 8;
 /// 5. The start law has the right shape, and no direction has less than the variance of the noise.
 /// 6. The Jacobian of the denoiser, by central differences, is positive semidefinite up to -0.01.
 ///    It is s²/a times the covariance of Z given Y for every noised law, so this finds a wrong
-///    noise scale or sign. It also finds tempering: a score multiplied by β > 1 is not the score of a
-///    law noised by s, and samplers would treat it as one. Temper after sampling, or a law whose
-///    density is known.
+///    noise scale or sign. It also finds tempering, products and guidance: a score multiplied by β > 1, or a sum of
+///    two, is in general not the score of a law noised by s. Samplers run on it all the same, and treat it as one; what
+///    they draw is then near what was meant at the quietest levels only.
 ///
 /// # Errors
 /// [`Error::CheckFailed`] with the property that does not hold and the row,
@@ -180,7 +180,7 @@ fn denoiser_is_monotone(model: &dyn ScoreModel, level: NoiseLevel, points: &DMat
         let symmetric = (&jacobian + jacobian.transpose()) * 0.5;
         require_finite("the denoiser's Jacobian is finite", &symmetric)?;
         let eigenvalues: DVector<f64> = SymmetricEigen::new(symmetric).eigenvalues;
-        let property = "the denoiser's Jacobian at the noisiest level is positive semidefinite";
+        let property = "not the score of a noised law, although samplers run on it all the same: least eigenvalue of the denoiser's Jacobian at the noisiest level";
         require_at_least(property, row, -NEGATIVE_JACOBIAN, eigenvalues.min())?;
     }
     Ok(())

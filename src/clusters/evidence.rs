@@ -10,10 +10,12 @@ const WIDTH: f64 = 0.33;
 const LEAST_PART: f64 = 1.0 / 3.0;
 /// Beyond so many widths a row does not count.
 const FAR: f64 = 5.0;
+/// Rows that are whitened together.
+const BLOCK: usize = 256;
 
 /// A Gaussian window of one shape, wherever it is put.
 pub(super) struct Window<'a> {
-    /// A column a row: q × n.
+    /// n × q.
     rows: &'a DMatrix<f64>,
     weights: &'a [f64],
     /// Whitened coordinates in which the window is the standard Gaussian: q × q.
@@ -55,30 +57,40 @@ impl<'a> Window<'a> {
         Ok(Self { rows, weights, whitening })
     }
 
-    /// Rows in the window around `centre`.
-    pub(super) fn count(&self, centre: &DVector<f64>) -> Count {
-        let mut count = Count { rows: 0.0, squares: 0.0 };
-        let (dim, far) = (centre.len(), FAR * FAR);
-        let mut offset = vec![0.0; dim];
-        for (row, weight) in self.rows.column_iter().zip(self.weights) {
-            for ((offset, value), centre) in offset.iter_mut().zip(row.iter()).zip(centre.iter()) {
-                *offset = value - centre;
-            }
-            let mut square = 0.0;
-            for axis in 0..dim {
-                let z: f64 = (0..dim).map(|other| self.whitening[(axis, other)] * offset[other]).sum();
-                square += z * z;
-                if square > far {
-                    break;
+    /// Rows in the windows around `centres`.
+    pub(super) fn counts<const N: usize>(&self, centres: [&DVector<f64>; N]) -> [Count; N] {
+        let (n, dim) = self.rows.shape();
+        let centres = centres.map(|centre| &self.whitening * centre);
+        let mut counts = [Count { rows: 0.0, squares: 0.0 }; N];
+        let mut white = vec![[0.0; BLOCK]; dim];
+        for start in (0..n).step_by(BLOCK) {
+            let len = BLOCK.min(n - start);
+            for (axis, white) in white.iter_mut().enumerate() {
+                white.fill(0.0);
+                for (column, factor) in self.whitening.row(axis).iter().enumerate() {
+                    let values = &self.rows.as_slice()[column * n + start..][..len];
+                    for (white, value) in white.iter_mut().zip(values) {
+                        *white += factor * value;
+                    }
                 }
             }
-            if square <= far {
-                let g = (-0.5 * square).exp();
-                count.rows += weight * g;
-                count.squares += weight * g * g;
+            for (count, centre) in counts.iter_mut().zip(&centres) {
+                let mut squares = [0.0; BLOCK];
+                for (white, centre) in white.iter().zip(centre.iter()) {
+                    for (square, value) in squares.iter_mut().zip(white) {
+                        *square += (value - centre) * (value - centre);
+                    }
+                }
+                for (square, weight) in squares.iter().zip(&self.weights[start..start + len]) {
+                    if *square <= FAR * FAR {
+                        let g = (-0.5 * square).exp();
+                        count.rows += weight * g;
+                        count.squares += weight * g * g;
+                    }
+                }
             }
         }
-        count
+        counts
     }
 }
 

@@ -5,11 +5,11 @@ use nalgebra::{DMatrix, DVector};
 use super::evidence::{Window, std_error, valley};
 use super::landscape::{Edge, Landscape};
 use super::passage::Point;
-use super::tree::{Groups, Merge, cut};
+use super::sharing::Shared;
+use super::tree::{Groups, Merge, joined};
 use crate::coordinates::Units;
 use crate::density::check_points;
 use crate::error::{Error, Result};
-use crate::linalg::transposed_product;
 use crate::parallel::map_blocks;
 use crate::questions::{Mixture, Mode};
 use crate::rows::{Rows, stream};
@@ -18,8 +18,6 @@ use crate::rows::{Rows, stream};
 const FALSE_ALARM: f64 = 0.01;
 /// The part of a valley's depth by which a top beside it must be higher than the pass.
 const MOST: f64 = 0.7;
-/// Rows that are summed together.
-const BLOCK: usize = 2_048;
 /// Draws of a cluster by which the edge of its highest density set is found, and the purpose of their stream.
 const DRAWS: usize = 10_000;
 const OWN_DRAWS: u64 = 61;
@@ -53,12 +51,14 @@ const OWN_DRAWS: u64 = 61;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Clusters {
-    law: Mixture,
+    pub(super) law: Mixture,
     /// The top above each cell.
-    tops: Vec<Mode>,
-    top_of_cell: Vec<usize>,
-    merges: Vec<Merge>,
-    of_cell: Vec<usize>,
+    pub(super) tops: Vec<Mode>,
+    pub(super) top_of_cell: Vec<usize>,
+    pub(super) merges: Vec<Merge>,
+    /// Cells whose groups join one after the other where the number of clusters is known.
+    pub(super) joints: Vec<[usize; 2]>,
+    pub(super) of_cell: Vec<usize>,
     parts: Vec<Mixture>,
     masses: DVector<f64>,
     modes: Vec<Mode>,
@@ -77,29 +77,21 @@ impl Mixture {
         }
         let block = rows.block(0, rows.n_rows());
         check_points(self.columns().len(), &block.rows)?;
-        let working = self.units().noised_to_working(1.0, block.rows).transpose();
+        let shared = Shared::new(self, &block.rows, &block.weights)?;
+        let working = self.units().noised_to_working(1.0, block.rows);
         let landscape = Landscape::new(self.working_law())?;
         let judge = Judge {
             landscape: &landscape,
             rows: &working,
             weights: &block.weights,
-            overlaps: overlaps(&self.responsibilities(&rows)?, &block.weights)?,
+            overlaps: shared.overlaps(),
         };
         let merges = judge.merges(self.units().log_volume())?;
         let tops: Vec<Mode> = landscape.tops.iter().map(|top| mode(self.units(), top)).collect();
         let enough = (2.0 * tops.len() as f64 / FALSE_ALARM).ln();
         let top_of_cell = landscape.of_cell.clone();
-        let whole = Clusters {
-            law: self.clone(),
-            tops,
-            top_of_cell,
-            merges,
-            of_cell: Vec::new(),
-            parts: Vec::new(),
-            masses: DVector::zeros(0),
-            modes: Vec::new(),
-        };
-        Ok(whole.cut(|_, merge| merge.evidence < enough))
+        let whole = Clusters::of_tree(self.clone(), (tops, top_of_cell), merges, shared.joints());
+        Ok(whole.cut(|merge| merge.evidence < enough))
     }
 }
 
@@ -110,30 +102,10 @@ fn mode(units: &Units, top: &Point) -> Mode {
     Mode { location, log_density: top.height - units.log_volume() }
 }
 
-/// Of the smaller of two cells the part that it shares with the other, from the cells' probabilities given rows (n × k):
-/// k × k.
-fn overlaps(responsibilities: &DMatrix<f64>, weights: &[f64]) -> Result<DMatrix<f64>> {
-    let k = responsibilities.ncols();
-    let parts = map_blocks(weights.len(), BLOCK, |range| {
-        let block = responsibilities.rows(range.start, range.len()).into_owned();
-        let mut weighted = block.clone();
-        for (mut values, weight) in weighted.row_iter_mut().zip(&weights[range]) {
-            values *= *weight;
-        }
-        Ok((transposed_product(&weighted, &block), weighted.row_sum().transpose()))
-    })?;
-    let (mut shared, mut sums) = (DMatrix::zeros(k, k), DVector::zeros(k));
-    for (product, sum) in parts {
-        shared += product;
-        sums += sum;
-    }
-    Ok(DMatrix::from_fn(k, k, |a, b| shared[(a, b)] / f64::min(sums[a], sums[b]).max(f64::MIN_POSITIVE)))
-}
-
 /// Who says whether rows show a valley.
 struct Judge<'a> {
     landscape: &'a Landscape<'a>,
-    /// In working coordinates, a column a row.
+    /// In working coordinates: n × q.
     rows: &'a DMatrix<f64>,
     weights: &'a [f64],
     overlaps: DMatrix<f64>,
@@ -240,17 +212,42 @@ impl Judge<'_> {
         let precision = near(beside)?;
         let distance = off(&precision, beside[0]).min(off(&precision, beside[1])).sqrt();
         let window = Window::new((self.rows, self.weights), &precision, &edge.passage.along, distance)?;
-        let pass = window.count(&low.location);
-        let counts = beside.map(|top| window.count(&tops[top].location));
+        let [pass, counts @ ..] =
+            window.counts([&low.location, &tops[beside[0]].location, &tops[beside[1]].location]);
         let lower = counts[usize::from(heights[1] < heights[0])];
         Ok((depth, std_error(pass, lower), valley(pass, counts[0]).min(valley(pass, counts[1]))))
     }
 }
 
 impl Clusters {
+    /// What is known of the cells of `law`, before they are in clusters.
+    pub(super) fn of_tree(
+        law: Mixture,
+        (tops, top_of_cell): (Vec<Mode>, Vec<usize>),
+        merges: Vec<Merge>,
+        joints: Vec<[usize; 2]>,
+    ) -> Self {
+        Self {
+            law,
+            tops,
+            top_of_cell,
+            merges,
+            joints,
+            of_cell: Vec::new(),
+            parts: Vec::new(),
+            masses: DVector::zeros(0),
+            modes: Vec::new(),
+        }
+    }
+
     /// The clusters when those joints are kept for which `keep` says so.
-    fn cut(&self, keep: impl Fn(usize, &Merge) -> bool) -> Self {
-        let groups = cut(self.top_of_cell.len(), &self.merges, keep);
+    fn cut(&self, keep: impl Fn(&Merge) -> bool) -> Self {
+        self.joined(self.merges.iter().filter(|merge| keep(merge)).map(|merge| merge.cells))
+    }
+
+    /// The clusters when the groups of these pairs of cells join.
+    pub(super) fn joined(&self, pairs: impl Iterator<Item = [usize; 2]>) -> Self {
+        let groups = joined(self.top_of_cell.len(), pairs);
         let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (cell, &group) in groups.iter().enumerate() {
             members.entry(group).or_default().push(cell);
@@ -278,8 +275,11 @@ impl Clusters {
         }
     }
 
-    /// The same tree cut into `count` clusters: where the rows show the clearest valleys, and beyond these between the
-    /// cells that share least.
+    /// `count` clusters that keep their rows to themselves, valleys or none.
+    ///
+    /// A row is a cluster's with a probability; dealt twice, it may go to two of them. Cells join, two groups at a time, so that
+    /// the part of a cluster's rows that go to it again stays highest, summed over clusters. Clusters may be of any form, as
+    /// those by valleys are, and populations that overlap without a valley come apart too.
     ///
     /// # Errors
     /// [`Error::InvalidSetting`] for none or for more than there are cells.
@@ -293,22 +293,12 @@ impl Clusters {
                 requirement,
             });
         }
-        let mut order: Vec<usize> = (0..self.merges.len()).collect();
-        let key = |index: usize| (self.merges[index].evidence, -self.merges[index].overlap);
-        order.sort_by(|&a, &b| {
-            let (a, b) = (key(a), key(b));
-            b.0.total_cmp(&a.0).then(b.1.total_cmp(&a.1))
-        });
-        let mut parted = vec![false; self.merges.len()];
-        for &index in order.iter().take(count - 1) {
-            parted[index] = true;
-        }
-        Ok(self.cut(|index, _| !parted[index]))
+        Ok(self.joined(self.joints[..cells - count].iter().copied()))
     }
 
     /// The same tree cut at all valleys deeper than `depth` in nats, whatever the rows say: 0 makes every mode a cluster.
     pub fn deeper_than(&self, depth: f64) -> Self {
-        self.cut(|_, merge| merge.depth <= depth)
+        self.cut(|merge| merge.depth <= depth)
     }
 
     /// Number of clusters.
@@ -366,6 +356,27 @@ impl Clusters {
     /// Those of [`probabilities`](Self::probabilities).
     pub fn labels<'a>(&self, rows: impl Into<Rows<'a>>) -> Result<Vec<usize>> {
         Ok(self.probabilities(rows)?.row_iter().map(|row| row.transpose().imax()).collect())
+    }
+
+    /// How well the clusters keep `rows` to themselves: the probability that a row of a cluster, dealt to clusters by its
+    /// [`probabilities`](Self::probabilities), is dealt to the same once more, averaged over clusters. 1 where all rows are sure
+    /// of theirs; of two laws of the same rows that of higher separation has so many clusters rather.
+    ///
+    /// # Errors
+    /// Those of [`probabilities`](Self::probabilities).
+    pub fn separation<'a>(&self, rows: impl Into<Rows<'a>>) -> Result<f64> {
+        let rows = rows.into();
+        let probabilities = self.probabilities(rows)?;
+        let weights = rows.block(0, rows.n_rows()).weights;
+        let (mut kept, mut sums) = (vec![0.0; self.len()], vec![0.0; self.len()]);
+        for (row, weight) in probabilities.row_iter().zip(weights.iter()) {
+            for (cluster, share) in row.iter().enumerate() {
+                kept[cluster] += weight * share * share;
+                sums[cluster] += weight * share;
+            }
+        }
+        let part = |(kept, sum): (&f64, &f64)| kept / sum.max(f64::MIN_POSITIVE);
+        Ok(kept.iter().zip(&sums).map(part).sum::<f64>() / self.len() as f64)
     }
 
     /// Which rows lie in no cluster's highest density set of probability `mass`, such as .99: length n.

@@ -4,6 +4,9 @@ mod evidence;
 mod found;
 mod landscape;
 mod passage;
+#[cfg(feature = "serde")]
+mod saved;
+mod sharing;
 mod tree;
 
 pub use found::Clusters;

@@ -15,8 +15,7 @@ pub struct Merge {
     /// How strongly the rows speak for a valley there, in nats: without one this would exceed G with a probability of
     /// about e^−G.
     pub evidence: f64,
-    /// Of the smaller of the two cells the part that it shares with the other, by the rows; where there is no valley, the
-    /// least goes first when more clusters are wanted.
+    /// Of the smaller of the two cells the part that it shares with the other, by the rows.
     pub overlap: f64,
 }
 
@@ -47,13 +46,11 @@ impl Groups {
     }
 }
 
-/// The group of each of `cells` when `merges` are kept where `keep` says so, numbered by first cells.
-pub(super) fn cut(cells: usize, merges: &[Merge], keep: impl Fn(usize, &Merge) -> bool) -> Vec<usize> {
+/// The group of each of `cells` when the groups of these pairs join, numbered by first cells.
+pub(super) fn joined(cells: usize, pairs: impl Iterator<Item = [usize; 2]>) -> Vec<usize> {
     let mut groups = Groups::new(cells);
-    for (index, merge) in merges.iter().enumerate() {
-        if keep(index, merge) {
-            groups.join(merge.cells[0], merge.cells[1]);
-        }
+    for [a, b] in pairs {
+        groups.join(a, b);
     }
     (0..cells).map(|cell| groups.of(cell)).collect()
 }

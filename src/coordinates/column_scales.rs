@@ -4,14 +4,16 @@
 //! hide its clusters or shatter them. Everything here but the last step, [`powers_of_ten`], follows a
 //! column that is multiplied by any factor.
 
-use nalgebra::DVector;
+use nalgebra::{DMatrix, DVector};
 
 use super::columns::Columns;
+use super::spectrum::show_no_bottom;
 use super::tuning::TUNING;
 use super::units::Units;
 use super::within_cells::{effective_rows, std_within_cells};
 use crate::error::Result;
 use crate::mixture::MixtureEstimator;
+use crate::search::likelihood_left_out;
 
 /// The data's units in one working unit, a column each, from the columns and `nearest`, units of the powers
 /// of ten nearest to their standard deviations.
@@ -30,6 +32,9 @@ pub(super) fn column_scales(
         return Ok(scales);
     }
     let whole = std.zip_map(&scales, |std, scale| if std > 0.0 { std } else { scale });
+    if show_no_bottom(columns.moments.rows, std.len()) {
+        return Ok(scales_of_few(columns, scales, whole));
+    }
     let standardised = Units { scale: whole.clone(), ..nearest.clone() };
     let sample = columns.subsample(&standardised);
     let given = scales.component_div(&whole);
@@ -45,6 +50,22 @@ pub(super) fn column_scales(
         }
     }
     Ok(scales)
+}
+
+/// Of rows too few to show what varies within cells: the columns' own standard deviations `whole`, or the
+/// powers of ten `nearest`, in which one Gaussian, mixed with a sphere, says most of rows left out.
+fn scales_of_few(columns: &Columns<'_>, nearest: DVector<f64>, whole: DVector<f64>) -> DVector<f64> {
+    let moments = columns.moments;
+    let said = |scales: &DVector<f64>| {
+        let covariance = DMatrix::from_fn(scales.len(), scales.len(), |i, j| {
+            moments.scatter[(i, j)] / moments.weight / (scales[i] * scales[j])
+        });
+        let volume: f64 = scales.iter().map(|scale| scale.ln()).sum();
+        likelihood_left_out(&covariance, moments.rows as f64) - volume
+    };
+    // Standard deviations have seen the rows that are left out: a nat each (Akaike 1974), and powers of ten hardly.
+    let optimism = (whole.len() as f64 - 1.0) / moments.rows as f64;
+    if said(&whole) - optimism > said(&nearest) { whole } else { nearest }
 }
 
 /// Columns whose standard deviations within cells are the same up to sampling noise.

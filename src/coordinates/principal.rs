@@ -2,7 +2,7 @@ use super::active::ActiveRows;
 use super::component_std::BlurPath;
 use super::hull::hull_axes;
 use super::scaled::Scaled;
-use super::spectrum::{Spectrum, are_few};
+use super::spectrum::{Spectrum, show_no_bottom};
 use super::units::Units;
 use crate::error::Result;
 use crate::rows::{FoldRule, FoldedSample};
@@ -42,7 +42,7 @@ impl Principal {
     /// Active are the directions that are not one flat bottom of noise; few where rows are few.
     pub(crate) fn above_bottom(&self) -> ActiveRows {
         let rows = self.sample.stands_for;
-        let split = if are_few(rows, self.units.working_dim()) {
+        let split = if show_no_bottom(rows, self.units.working_dim()) {
             self.spectrum.split_few_rows(rows)
         } else {
             self.spectrum.split_flat_bottom(&self.sample, self.weight)

@@ -17,6 +17,9 @@ const MOST_DIRECTIONS: usize = 300;
 const ROWS_PER_DIRECTION: u64 = 4;
 /// A direction has too few rows below this many: those outside a fold should span all directions too.
 const FEWEST_ROWS_PER_DIRECTION: f64 = 1.5;
+/// With ten rows a direction the variances of noise differ by a factor of (1 + √.1)²/(1 − √.1)² = 3.7, and the tests for a
+/// flat bottom, which count on small differences, do not hold.
+const FEWEST_FOR_BOTTOM: f64 = 10.0;
 /// Standard errors within which a flat bottom's kurtosis has to be a Gaussian's. One in a thousand samples
 /// of noise exceeds so many, and takes all directions for active.
 const KURTOSIS_ERRORS: f64 = 4.0;
@@ -28,6 +31,11 @@ const NEIGHBOUR_ERRORS: f64 = 3.0;
 /// Are there too few rows for a covariance of `dim` directions?
 pub(crate) fn are_few(rows: u64, dim: usize) -> bool {
     rows as f64 <= FEWEST_ROWS_PER_DIRECTION * dim as f64
+}
+
+/// Are there too few rows for equal variances of `dim` directions to look equal?
+pub(crate) fn show_no_bottom(rows: u64, dim: usize) -> bool {
+    rows as f64 <= FEWEST_FOR_BOTTOM * dim as f64
 }
 
 /// Principal directions of the data, by rising variance.

@@ -5,7 +5,7 @@ use std::f64::consts::TAU;
 use nalgebra::{DMatrix, DVector};
 
 use super::hull::DEGENERATE;
-use super::spectrum::{Spectrum, are_few};
+use super::spectrum::Spectrum;
 use super::tuning::TUNING;
 use crate::error::Result;
 use crate::linalg::transposed_product;
@@ -15,8 +15,7 @@ use crate::rows::{FoldedSample, WeightedRows};
 use crate::search::{CellSums, column_bandwidths, sharpest_units};
 
 /// Standard deviations of the columns of `sample` within cells, for columns of standard deviation 1;
-/// `None` where the mixture found is as good in the units `given`, or where there are hardly more rows than
-/// columns.
+/// `None` where the mixture found is as good in the units `given`.
 ///
 /// Cells are sought in coordinates in which no column's blur is much wider than others'. Few rows hardly
 /// show the blur, and then the units that are given may tell more of it.
@@ -25,9 +24,6 @@ pub(crate) fn std_within_cells(
     given: &DVector<f64>,
     estimator: &dyn MixtureEstimator,
 ) -> Result<Option<DVector<f64>>> {
-    if are_few(sample.stands_for, sample.rows.ncols()) {
-        return Ok(None);
-    }
     let blur = largest_blur(sample);
     let found = Cells::find(sample, &blur, estimator)?;
     let within = found.std.map(|std| if std >= TUNING.width_smallest { std } else { 1.0 });

@@ -152,7 +152,7 @@ impl Fit {
             }
             (State::Smooth(setup, partitioner, smoothing), Sums::Matrices(moments), _) => {
                 let one_cell = OneCell::new(smoothing, moments);
-                self.descend(LevelFits::level_by_level(partitioner, one_cell, setup), Vec::new())
+                self.descend(LevelFits::level_by_level(partitioner, one_cell, setup)?, Vec::new())
             }
             (State::Levels(fits), Sums::Matrices(sums), Task::Matrices(_, Kind::Regression(tasks))) => {
                 self.descend(*fits, RegressionTask::read(tasks, sums)?)

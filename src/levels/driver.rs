@@ -9,6 +9,7 @@ use super::one_cell::OneCell;
 use super::plan::Plan;
 use super::proposed_cells::ProposedCells;
 use super::setup::Setup;
+use super::tuning::TUNING;
 use crate::cells::{Partition, Partitioner};
 use crate::coordinates::Geometry;
 use crate::error::{Error, Result};
@@ -45,10 +46,22 @@ pub(crate) struct Learned {
 
 impl LevelFits {
     /// Levels with cells of their own.
-    pub(crate) fn level_by_level(partitioner: Arc<dyn Partitioner>, one_cell: OneCell, setup: Setup) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] for so many levels that learning one after the other would not end.
+    pub(crate) fn level_by_level(
+        partitioner: Arc<dyn Partitioner>,
+        one_cell: OneCell,
+        setup: Setup,
+    ) -> Result<Self> {
+        if setup.levels.len() > TUNING.most_levels {
+            let name = "number of noise levels that are learned one after the other";
+            let (value, requirement) = (setup.levels.len() as f64, "at most two thousand");
+            return Err(Error::InvalidSetting { name, value, requirement });
+        }
         let frame = Arc::new(setup.geometry.as_ref().into());
         let proposed = ProposedCells { partitioner, one_cell };
-        Self { setup, proposed, frame, planned: None, done: Vec::new() }
+        Ok(Self { setup, proposed, frame, planned: None, done: Vec::new() })
     }
 
     pub(crate) fn levels(&self) -> &NoiseLevels {

@@ -10,7 +10,7 @@ use super::one_cell::OneCell;
 use super::plan::Plan;
 use super::setup::Setup;
 use super::tuning::TUNING;
-use crate::cells::{CentreEstimates, Partition, Partitioner};
+use crate::cells::{CentreEstimates, Partition, Partitioner, check_usable};
 use crate::error::{Error, Result};
 use crate::passes::RegressionTask;
 use crate::polynomial::{LevelBasis, LevelScore, RegressionTarget};
@@ -84,10 +84,9 @@ impl ProposedCells {
         }
         let mut rng = stream(setup.seed, PARTITION_STREAM, index as u64);
         let mut candidates = self.partitioner.candidates(&seen, &mut rng)?;
-        let dim = setup.geometry.active_dim();
-        if let Some(cells) = candidates.iter().find(|cells| cells.centres().ncols() != dim) {
-            let (what, found) = ("columns of the centres of a partition", cells.centres().ncols());
-            return Err(Error::ShapeMismatch { what, expected: dim, found });
+        let tried = sample.rows.rows(0, sample.rows.nrows().min(TUNING.rows_tried)).into_owned();
+        for cells in &candidates {
+            check_usable(cells.as_ref(), setup.geometry.active_dim(), setup.bandwidth(level), &tried)?;
         }
         let needs_smooth = setup.regression.target() == RegressionTarget::CleanRow;
         if needs_smooth && candidates.iter().any(|cells| !cells.is_smooth()) {

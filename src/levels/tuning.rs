@@ -12,6 +12,10 @@ pub(super) struct Tuning {
     pub(super) rows_per_feature: usize,
     /// Noise draws a row and level in proposed cells: in one and two directions, and in more.
     pub(super) proposed_draws: [usize; 2],
+    /// Rows at which proposed cells are tried before they are used.
+    pub(super) rows_tried: usize,
+    /// Levels with cells of their own at most: each takes a regression, and most a pass over all rows.
+    pub(super) most_levels: usize,
 }
 
 pub(super) const TUNING: Tuning = Tuning {
@@ -20,4 +24,6 @@ pub(super) const TUNING: Tuning = Tuning {
     proposed_features: 400,
     rows_per_feature: 5,
     proposed_draws: [8, 4],
+    rows_tried: 64,
+    most_levels: 2_000,
 };

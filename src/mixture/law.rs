@@ -137,6 +137,12 @@ impl MixtureLaw {
         (0..self.masses.len()).map(whole).collect()
     }
 
+    /// Whether cells are each bent in their own way.
+    #[cfg(feature = "serde")]
+    pub(crate) fn is_tilted(&self) -> bool {
+        matches!(self.cells, Cells::Tilted(_))
+    }
+
     /// wⱼ, which sum to one: length k.
     pub(crate) fn masses(&self) -> &DVector<f64> {
         &self.masses

@@ -1,3 +1,5 @@
+#[cfg(feature = "serde")]
+mod saved;
 #[cfg(test)]
 mod tests;
 

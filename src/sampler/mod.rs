@@ -8,6 +8,7 @@ mod predictor_corrector;
 mod probability_flow;
 #[cfg(feature = "serde")]
 mod saved;
+mod started;
 #[cfg(test)]
 mod tests;
 mod traits;

@@ -60,6 +60,9 @@ impl Steps {
         levels: &NoiseLevels,
         component_std: f64,
     ) -> Result<()> {
+        if model.dim() == 0 {
+            return Err(Error::NoColumns);
+        }
         let mut rows = DMatrix::zeros(0, model.dim());
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(0);
         model.start_sample_into(levels.noisiest(), &mut rng, rows.as_view_mut())?;
@@ -108,6 +111,9 @@ impl<'a> Path<'a> {
         steps: Steps,
         denoise_last: bool,
     ) -> Result<Self> {
+        if model.dim() == 0 {
+            return Err(Error::NoColumns);
+        }
         let to_zero = denoise_last || levels.quietest().bandwidth(component_std) == 0.0;
         let visited = match steps.count(levels, component_std)? {
             Some(n) => geometric_steps(levels, component_std, if to_zero { n - 1 } else { n })?,

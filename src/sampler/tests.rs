@@ -423,3 +423,25 @@ fn the_number_of_threads_does_not_show() {
         assert_eq!(draw(1), draw(4));
     }
 }
+
+/// X | Y = 1.5 of `line` at noise 1: with component std 1 and prior odds 3/7 e^{−y·2·2/(1 + 1)}, a mixture of N(±1 + .75, ½).
+#[test]
+fn rows_start_where_they_are_given() {
+    let (model, y) = (line(), 1.5_f64);
+    let odds = 0.3 / 0.7 * (-2.0 * y).exp();
+    let (lower, upper) = (odds / (1.0 + odds), 1.0 / (1.0 + odds));
+    let mean = 0.75 + upper - lower;
+    let variance = 0.5 + 1.0 - (upper - lower).powi(2);
+    let levels = NoiseLevels::variance_exploding([1.0, 0.0]).unwrap();
+    let noised = DMatrix::from_element(20_000, 1, y);
+    let rows = Ddpm::new().sample_from(&model, &levels, &noised, &mut rng(3)).unwrap();
+    // Four standard errors of a mean, and of a variance of bounded kurtosis, and the discretisation.
+    assert!((rows.mean() - mean).abs() < 4.0 * (variance / 20_000.0).sqrt() + 0.005, "{}", rows.mean());
+    assert!((rows.variance() / variance - 1.0).abs() < 0.06, "{} {variance}", rows.variance());
+    let flow = ProbabilityFlow::new().sample_from(&model, &levels, &noised, &mut rng(3)).unwrap();
+    assert!(flow.variance() < 1e-12);
+    let exact = ExactSampler.sample_from(&model, &levels, &noised, &mut rng(3));
+    assert!(matches!(exact, Err(Error::NoExactDraws)));
+    let mismatch = Ddpm::new().sample_from(&model, &levels, &DMatrix::zeros(3, 2), &mut rng(3));
+    assert!(matches!(mismatch, Err(Error::ShapeMismatch { .. })));
+}

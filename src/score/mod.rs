@@ -15,4 +15,4 @@ pub use numerical_divergence::NumericalDivergence;
 pub(crate) use centre::{centres_and_divergence_into, centres_into};
 pub(crate) use draws::{draw_rows_into, rows_by_component, standard_normals};
 pub(crate) use forward::forward;
-pub(crate) use start::{draw_gaussian_into, gaussian_log_density_into};
+pub(crate) use gaussian_law::{draw_gaussian_into, gaussian_log_density_into};

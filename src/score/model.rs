@@ -1,8 +1,8 @@
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
 use rand::Rng;
 
-use super::gaussian_law::GaussianLaw;
-use super::start::{draw_gaussian_into, gaussian_log_density_into, noise_into, probe};
+use super::gaussian_law::{GaussianLaw, draw_gaussian_into, gaussian_log_density_into};
+use super::start::{noise_into, probe};
 use crate::error::{Error, Result};
 use crate::process::NoiseLevel;
 use crate::shapes::check_columns;

@@ -1,11 +1,10 @@
-//! The Gaussian from which a reverse diffusion starts where nothing better is known: probed from a score that is
-//! nearly linear, drawn from, and its density.
+//! The Gaussian from which a reverse diffusion starts where nothing better is known, probed from a score that is
+//! nearly linear.
 
-use nalgebra::{Cholesky, DMatrix, DMatrixView, DMatrixViewMut, DVector, SymmetricEigen};
+use nalgebra::{Cholesky, DMatrix, DMatrixViewMut, DVector};
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::draws::standard_normals;
 use super::gaussian_law::GaussianLaw;
 use crate::error::{Error, Result};
 use crate::process::NoiseLevel;
@@ -20,6 +19,9 @@ pub(super) fn probe(
     noise: f64,
     score: impl Fn(&DMatrix<f64>) -> Result<DMatrix<f64>>,
 ) -> Result<GaussianLaw> {
+    if dim == 0 {
+        return Err(Error::NoColumns);
+    }
     let mut mode = DMatrix::zeros(1, dim);
     for _ in 0..MEAN_SHIFT_STEPS {
         mode += score(&mode)? * (noise * noise);
@@ -48,41 +50,4 @@ pub(super) fn noise_into(level: NoiseLevel, rng: &mut dyn Rng, mut rows: DMatrix
         let z: f64 = if noise > 0.0 { StandardNormal.sample(rng) } else { 0.0 };
         *value = signal * *value + noise * z;
     });
-}
-
-/// Fills the rows of `rows` with draws of `law`.
-pub(crate) fn draw_gaussian_into(law: GaussianLaw, rng: &mut dyn Rng, mut rows: DMatrixViewMut<'_, f64>) {
-    let SymmetricEigen { eigenvalues, mut eigenvectors } = SymmetricEigen::new(law.covariance);
-    for (mut column, value) in eigenvectors.column_iter_mut().zip(eigenvalues.iter()) {
-        column *= value.max(0.0).sqrt();
-    }
-    let spread = standard_normals(rows.nrows(), law.mean.len(), rng) * eigenvectors.transpose();
-    rows.copy_from(&spread);
-    for (mut column, mean) in rows.column_iter_mut().zip(law.mean.iter()) {
-        column.add_scalar_mut(*mean);
-    }
-}
-
-/// Writes the logarithm of the density of `law` at the rows of `points`.
-///
-/// # Errors
-/// [`Error::NotPositiveDefinite`] when it has none.
-pub(crate) fn gaussian_log_density_into(
-    law: &GaussianLaw,
-    points: DMatrixView<'_, f64>,
-    log_density: &mut [f64],
-) -> Result<()> {
-    let singular = Error::NotPositiveDefinite { what: "covariance of the start law, level", index: 0 };
-    let factor = Cholesky::new(law.covariance.clone()).ok_or(singular)?;
-    let half_log_determinant: f64 = factor.l_dirty().diagonal().iter().map(|value| value.ln()).sum();
-    let log_peak = -0.5 * law.mean.len() as f64 * std::f64::consts::TAU.ln() - half_log_determinant;
-    let mut whitened = points.transpose();
-    for mut column in whitened.column_iter_mut() {
-        column -= &law.mean;
-    }
-    factor.l_dirty().solve_lower_triangular_mut(&mut whitened);
-    for (value, column) in log_density.iter_mut().zip(whitened.column_iter()) {
-        *value = log_peak - 0.5 * column.norm_squared();
-    }
-    Ok(())
 }

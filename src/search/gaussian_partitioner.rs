@@ -1,4 +1,5 @@
 use super::in_sample::find_cells;
+use super::whitening::Whitening;
 use crate::error::Result;
 use crate::mixture::{CrossFittedMixture, MixtureEstimator};
 use crate::rows::FoldedSample;
@@ -39,10 +40,11 @@ impl Default for GaussianPartitioner {
 }
 
 impl GaussianPartitioner {
-    /// On how many folds cells are searched, each time without the fold's rows; on all by default.
+    /// Whether cells are searched on one fold alone, each time without the fold's rows, or on all, the default: with
+    /// any number above one, since the average of the densities is over all folds.
     /// With one, which takes a fifth of the time, the density is that of one fit to all rows, with no average.
     pub fn with_paths(self, paths: usize) -> Self {
-        Self { paths: paths.max(1), ..self }
+        Self { paths: if paths > 1 { usize::MAX } else { 1 }, ..self }
     }
 
     /// Also averages the densities of more cells than the chosen number, where their held-out likelihood is
@@ -64,6 +66,9 @@ impl GaussianPartitioner {
 
 impl MixtureEstimator for GaussianPartitioner {
     fn mixture(&self, sample: &FoldedSample) -> Result<CrossFittedMixture> {
-        find_cells(sample, self)
+        match Whitening::of(sample) {
+            Some(whitening) => Ok(whitening.undo(find_cells(&whitening.apply(sample), self)?)),
+            None => find_cells(sample, self),
+        }
     }
 }

@@ -77,12 +77,13 @@ fn search(
     let most = candidates.len() - 1;
     let mut chosen = choose(&mut candidates, most, folds);
     let kinds: &[Split] = if has_few_rows(sample) { &KINDS[1..] } else { &KINDS };
+    chosen = grow(&mut candidates, chosen, kinds, folds)?;
     'splits: for _ in 0..MOST_SPLITS {
         for &kind in kinds {
             let Some(split) = folds.split(&candidates[chosen], kind)? else { continue };
             let ahead_of_best = folds.lead(&split, &candidates[best(&candidates, folds)]).gain > 0.0;
             if ahead_of_best && folds.lead(&split, &candidates[chosen]).exceeds(CLEARLY) {
-                let index = insert(&mut candidates, split);
+                let index = insert(&mut candidates, split, folds);
                 chosen = choose(&mut candidates, index, folds);
                 continue 'splits;
             }
@@ -93,17 +94,57 @@ fn search(
     Ok((candidates, chosen))
 }
 
+/// Few cells that come of one by splits, as long as each gains, in the place of others that are no better; returns the
+/// index of the fewest within reach.
+///
+/// Where components are of unlike widths, narrow ones about the centre of a wide one say, the states of a path, all of
+/// one width, are right only when many small cells tile the wide one.
+fn grow(candidates: &mut Vec<Candidate>, chosen: usize, kinds: &[Split], folds: &Folds<'_>) -> Result<usize> {
+    let most = candidates[chosen].mean_cells().min(COUNTED as f64);
+    let mut grown = candidates[0].clone();
+    folds.settle(&mut grown);
+    let mut last = None;
+    while grown.mean_cells() < most {
+        let mut better: Option<Candidate> = None;
+        for &kind in kinds {
+            let Some(split) = folds.split(&grown, kind)? else { continue };
+            if split.mean_cells() > most || !folds.lead(&split, &grown).exceeds(0.0) {
+                continue;
+            }
+            let wins = |before: &Candidate| {
+                let reach = tolerance(before.mean_cells().min(split.mean_cells()));
+                let fewer = split.size() < before.size();
+                if fewer {
+                    !folds.lead(before, &split).exceeds(reach)
+                } else {
+                    folds.lead(&split, before).exceeds(reach)
+                }
+            };
+            if better.as_ref().is_none_or(wins) {
+                better = Some(split);
+            }
+        }
+        let Some(better) = better else { break };
+        last = Some(insert(candidates, better.clone(), folds));
+        grown = better;
+    }
+    Ok(last.map_or(chosen, |last| choose(candidates, last, folds)))
+}
+
 /// By how many nats a row a kernel density of the first fold's rows is ahead of what was found, if it clearly is.
 fn behind_witness(chosen: &Candidate, folds: &Folds<'_>, witness: &Witness) -> Option<f64> {
     let (lead, weight) = folds.lead_of_witness(witness, chosen);
     lead.exceeds(BEHIND).then_some(lead.gain / weight)
 }
 
-/// Puts a candidate where it belongs by its size, in the place of one of the same size; returns its index.
-fn insert(candidates: &mut Vec<Candidate>, candidate: Candidate) -> usize {
+/// Puts a candidate where it belongs by its size, in the place of one of the same size that is no better; returns its
+/// index.
+fn insert(candidates: &mut Vec<Candidate>, candidate: Candidate, folds: &Folds<'_>) -> usize {
     match candidates.binary_search_by_key(&candidate.size(), Candidate::size) {
         Ok(same) => {
-            candidates[same] = candidate;
+            if folds.likelihood(&candidate) >= folds.likelihood(&candidates[same]) {
+                candidates[same] = candidate;
+            }
             same
         }
         Err(index) => {
@@ -114,7 +155,7 @@ fn insert(candidates: &mut Vec<Candidate>, candidate: Candidate) -> usize {
 }
 
 /// Whether there are few rows for each parameter of a cell.
-fn has_few_rows(sample: &FoldedSample) -> bool {
+pub(super) fn has_few_rows(sample: &FoldedSample) -> bool {
     let rows: f64 = sample.weights.iter().sum();
     rows < ROWS_A_PARAMETER * feature_count(sample.rows.ncols()) as f64
 }

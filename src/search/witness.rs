@@ -83,27 +83,28 @@ pub(crate) fn sharpest_units<'a>(
     sample: &FoldedSample,
     candidates: impl Iterator<Item = &'a DVector<f64>>,
 ) -> usize {
-    let (training, judging) = (sample.training(0), sample.part(0, true));
-    if training.weights.is_empty() || judging.weights.is_empty() {
-        return 0;
-    }
-    let said = candidates.map(|units| {
-        let in_units = |part: &WeightedRows| {
-            let mut part = part.clone();
-            for (mut column, unit) in part.rows.column_iter_mut().zip(units.iter()) {
-                column /= *unit;
-            }
-            part
-        };
-        let (training, judging) = (in_units(&training), in_units(&judging));
+    sharpest(candidates.map(|units| {
+        let mut scaled = sample.clone();
+        for (mut column, unit) in scaled.rows.column_iter_mut().zip(units.iter()) {
+            column /= *unit;
+        }
+        (scaled, units.iter().map(|unit| unit.ln()).sum())
+    }))
+}
+
+/// Which of several views of the same rows shows most structure, as [`sharpest_units`]: rows in coordinates of some sort,
+/// with the logarithm of the volume of their unit.
+pub(super) fn sharpest(views: impl Iterator<Item = (FoldedSample, f64)>) -> usize {
+    let mut sharpest: Option<(usize, Vec<f64>)> = None;
+    for (index, (sample, log_volume)) in views.enumerate() {
+        let (training, judging) = (sample.training(0), sample.part(0, true));
+        if training.weights.is_empty() || judging.weights.is_empty() {
+            return 0;
+        }
         let background = Background::of(&training);
         let witness = Witness::of_rows(&training, &judging, &background, ROWS_FOR_UNITS);
-        let volume: f64 = units.iter().map(|unit| unit.ln()).sum();
-        let values: Vec<f64> = witness.log_densities.iter().map(|value| value - volume).collect();
-        (values, witness.rows.iter().map(|&row| judging.weights[row]).collect::<Vec<f64>>())
-    });
-    let mut sharpest: Option<(usize, Vec<f64>)> = None;
-    for (index, (values, weights)) in said.enumerate() {
+        let values: Vec<f64> = witness.log_densities.iter().map(|value| value - log_volume).collect();
+        let weights: Vec<f64> = witness.rows.iter().map(|&row| judging.weights[row]).collect();
         match &sharpest {
             Some((_, before)) if !Lead::of(&values, before, &weights).exceeds(CLEARLY) => {}
             _ => sharpest = Some((index, values)),

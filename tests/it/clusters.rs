@@ -5,7 +5,7 @@ use std::f64::consts::TAU;
 use gmix_diffusion::nalgebra::{DMatrix, DVector};
 use gmix_diffusion::rand::{RngExt, SeedableRng, rngs::StdRng};
 use gmix_diffusion::rand_distr::{Distribution, StandardNormal};
-use gmix_diffusion::{DiffusionLearner, Error, Mixture, MixtureParameters, Rows};
+use gmix_diffusion::{Clusters, DiffusionLearner, Error, Mixture, MixtureParameters, Rows};
 
 const ROWS: usize = 1_200;
 
@@ -85,6 +85,60 @@ fn the_number_of_threads_changes_nothing() {
     assert_eq!(on(1), on(3));
 }
 
+/// Where the number is known, valleys or none.
+#[test]
+fn a_known_number_of_clusters_is_found_in_any_form() {
+    let moon = |group: usize, t: f64| {
+        let (sin, cos) = (TAU / 2.0 * t).sin_cos();
+        if group == 0 { [cos, sin] } else { [1.0 - cos, 0.5 - sin] }
+    };
+    // A ring around a ball, and two Gaussians that overlap.
+    let ring = |group: usize, t: f64| {
+        let (sin, cos) = (TAU * t).sin_cos();
+        [3.0 * group as f64 * cos, 3.0 * group as f64 * sin]
+    };
+    let beside = |group: usize, _: f64| [0.0, 3.0 * group as f64];
+    let cases =
+        [(around(2, 0.1, 1, moon), 0.98), (around(2, 0.3, 2, ring), 0.98), (around(2, 1.0, 3, beside), 0.9)];
+    for (rows, part) in cases {
+        let model = DiffusionLearner::new().fit(&rows, &mut StdRng::seed_from_u64(1)).unwrap();
+        let clusters = model.clusters(&rows).unwrap().exactly(2).unwrap();
+        let labels = clusters.labels(&rows).unwrap();
+        let same = (0..ROWS).filter(|&row| labels[row] == row % 2).count() as f64 / ROWS as f64;
+        assert!(same.max(1.0 - same) > part, "{same}");
+    }
+}
+
+/// Rows scattered around are none of two clusters.
+#[test]
+fn strays_are_no_cluster_where_two_are_asked_for() {
+    let law = Mixture::gaussian(&MixtureParameters {
+        masses: DVector::from_column_slice(&[0.48, 0.48, 0.04]),
+        means: DMatrix::from_row_slice(3, 2, &[0.0, 0.0, 3.5, 0.0, 1.75, 0.0]),
+        covariances: [1.0, 1.0, 25.0].map(|variance| DMatrix::identity(2, 2) * variance).to_vec(),
+    })
+    .unwrap();
+    let clusters = law.clusters(&drawn(&law, 2_000, 1)).unwrap().exactly(2).unwrap();
+    assert_ne!(clusters.of_cells()[0], clusters.of_cells()[1]);
+}
+
+/// 10⁵ rows of fifty cells in ten columns.
+#[test]
+#[ignore = "a figure for the documents: seconds"]
+fn many_rows_and_cells_take_seconds() {
+    let mut rng = StdRng::seed_from_u64(1);
+    let law = Mixture::gaussian(&MixtureParameters {
+        masses: DVector::from_element(50, 0.02),
+        means: DMatrix::from_fn(50, 10, |_, _| 8.0 * rng.random::<f64>()),
+        covariances: vec![DMatrix::identity(10, 10); 50],
+    })
+    .unwrap();
+    let rows = drawn(&law, 100_000, 1);
+    let begun = std::time::Instant::now();
+    let clusters = law.clusters(&rows).unwrap();
+    println!("{} clusters in {:.2} s", clusters.len(), begun.elapsed().as_secs_f64());
+}
+
 /// Standard Gaussians at `means`, of these masses.
 fn law(means: &[[f64; 2]], masses: &[f64]) -> Mixture {
     Mixture::gaussian(&MixtureParameters {
@@ -156,6 +210,47 @@ fn the_tree_is_cut_where_one_wants() {
     assert_eq!(clusters.deeper_than(100.0).len(), 1);
     for wrong in [0, 5] {
         assert!(matches!(clusters.exactly(wrong), Err(Error::InvalidSetting { .. })));
+    }
+}
+
+#[test]
+fn separation_is_that_of_rows_dealt_twice() {
+    // Of two classes of equal mass, p = 1/(1 + e^(−Δx)), a part E[p² + (1 − p)²] stays.
+    let law = law(&[[0.0, 0.0], [2.0, 0.0]], &[0.5, 0.5]);
+    let rows = drawn(&law, 20_000, 1);
+    let two = law.clusters(&rows).unwrap().exactly(2).unwrap();
+    let part = |x: f64| 1.0 / (1.0 + (2.0 - 2.0 * x).exp());
+    let expected =
+        rows.column(0).iter().map(|&x| part(x).powi(2) + (1.0 - part(x)).powi(2)).sum::<f64>() / 2e4;
+    assert!((two.separation(&rows).unwrap() - expected).abs() < 0.01);
+    assert_eq!(two.exactly(1).unwrap().separation(&rows).unwrap(), 1.0);
+    assert!(matches!(two.separation(&DMatrix::zeros(5, 3)), Err(Error::ShapeMismatch { .. })));
+}
+
+#[test]
+fn clusters_are_saved_and_loaded() {
+    let rows = around(3, 0.3, 7, |group, t| [3.0 * group as f64, 2.0 * t]);
+    let model = DiffusionLearner::fast().fit(&rows, &mut StdRng::seed_from_u64(1)).unwrap();
+    let clusters = model.clusters(&rows).unwrap();
+    for clusters in [clusters.exactly(2).unwrap(), clusters] {
+        let saved = serde_json::to_string(&clusters).unwrap();
+        let loaded: Clusters = serde_json::from_str(&saved).unwrap();
+        assert_eq!(loaded.of_cells(), clusters.of_cells());
+        assert_eq!(loaded.merges(), clusters.merges());
+        assert_eq!(loaded.probabilities(&rows).unwrap(), clusters.probabilities(&rows).unwrap());
+        assert_eq!(loaded.exactly(1).unwrap().of_cells(), clusters.exactly(1).unwrap().of_cells());
+        let mut value: serde_json::Value = serde_json::from_str(&saved).unwrap();
+        for (field, wrong) in [
+            ("of_cell", serde_json::json!([0])),
+            ("joints", serde_json::json!([])),
+            ("top_of_cell", serde_json::json!(vec![1_000; clusters.of_cells().len()])),
+            ("version", serde_json::json!(9)),
+        ] {
+            let right = std::mem::replace(&mut value[field], wrong);
+            assert!(serde_json::from_value::<Clusters>(value.clone()).is_err(), "{field}");
+            value[field] = right;
+        }
+        assert!(serde_json::from_value::<Clusters>(value).is_ok());
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use gmix_diffusion::Error;
 use gmix_diffusion::nalgebra::{DMatrix, DVector};
 
-use crate::support::plot::{LogDensity, plot_fit};
+use crate::support::plot::{LogDensity, groups_svg, plot_fit};
 
 /// A file in an empty directory of a test's own.
 fn picture(test: &str) -> PathBuf {
@@ -122,4 +122,21 @@ fn a_failure_names_the_file_and_leaves_none() {
         assert!(error.starts_with(&format!("{}: ", path.display())) && error.contains(message), "{error}");
     }
     assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 0);
+}
+
+#[test]
+fn groups_have_a_key() {
+    let groups: Vec<Option<usize>> = (0..50).map(|row| (row % 10 != 0).then_some(row % 3)).collect();
+    for dim in [1, 2, 4] {
+        let svg = groups_svg(&names(dim), &rows(50, dim), &groups).unwrap();
+        assert!(svg.starts_with("<svg") && svg.contains("fill=\"#FFFFFF\""));
+        for text in ["cluster (rows)", "none (5)", "data (50 rows)"] {
+            assert!(svg.contains(text), "{dim} columns: {text}");
+        }
+        assert_eq!(svg.contains("principal direction 2"), dim == 4);
+    }
+    let many: Vec<Option<usize>> = (0..50).map(Some).collect();
+    assert!(groups_svg(&names(2), &rows(50, 2), &many).unwrap().contains("to 49"));
+    assert!(groups_svg(&names(2), &rows(50, 2), &groups[1..]).is_err());
+    assert!(groups_svg(&names(2), &DMatrix::from_element(50, 2, f64::NAN), &groups).is_err());
 }

@@ -2,13 +2,17 @@
 //!
 //! One rule from "all equal and spherical" to "free": eigenvalues that sampling noise explains are
 //! pooled, first within a cell (a flat bottom of its spectrum), then across cells (equal spectra);
-//! only when cells have few rows is the whole matrix shrunk to the common one first.
+//! only when cells have few rows is the whole matrix shrunk to the common one first, and when all have few, that one
+//! to a simpler one.
 
+mod regularised;
 #[cfg(test)]
 mod tests;
 
 use nalgebra::{Cholesky, DMatrix, DVector, SymmetricEigen};
 
+pub(crate) use self::regularised::likelihood_left_out;
+use self::regularised::regularised;
 use crate::rows::IsotropicRest;
 
 /// Standard deviations of a χ² statistic that count as chance.
@@ -16,6 +20,9 @@ const CHANCE: f64 = 2.0;
 /// With fewer rows a cell than this many times the parameters of a covariance, twice, cells lean on
 /// the common covariance first.
 const FEW_ROWS: f64 = 2.5;
+/// With fewer rows in all than this many times the parameters of a covariance, twice, what cells have in common is mixed
+/// with something simpler, as far as that pays: a covariance of n rows costs d(d + 3)/4n nats a row.
+const FEW_ROWS_OF_ALL: f64 = 5.0;
 /// Rows a direction, and two directions, that span all of them.
 const ROWS_THAT_SPAN: f64 = 2.0;
 /// Eigenvalues below this share of the largest count as this share: degenerate directions.
@@ -70,18 +77,22 @@ pub(crate) fn shrink_covariances(
 ) -> Vec<DMatrix<f64>> {
     let CellScatter { mut covariances, weights, information } = scatter;
     let (cells, dim) = (covariances.len(), covariances[0].nrows());
-    let parameters = (dim * (dim + 1)) as f64;
-    if cells > 1 && information.mean() < FEW_ROWS * parameters {
-        shrink_to_common(&mut covariances, weights, information);
-    }
+    let (parameters, rows) = ((dim * (dim + 1)) as f64, information.sum());
     let floor = rest.floor().max(least_variance);
-    if !span(information.sum(), dim) {
-        let least = shrink_to_sphere(&mut covariances, weights, information.sum());
-        return if least >= floor {
-            covariances
-        } else {
-            Spectra::new(covariances, floor).into_covariances(floor)
-        };
+    let mut common = common(&covariances, weights);
+    if rows < FEW_ROWS_OF_ALL * parameters
+        && let Some(simpler) = regularised(&common, rows)
+    {
+        if cells == 1 {
+            return Spectra::new(vec![simpler], floor).into_covariances(floor);
+        }
+        common = simpler;
+    }
+    if cells > 1 && information.mean() < FEW_ROWS * parameters {
+        shrink_to_common(&mut covariances, common, information);
+    }
+    if !span(rows, dim) {
+        return Spectra::new(covariances, floor).into_covariances(floor);
     }
     let mut spectra = Spectra::new(covariances, floor);
     let bottom = spectra.pool_bottoms(weights, information, rest);
@@ -243,9 +254,8 @@ impl Spectra {
 /// Shrinks every covariance to the mean one, as an inverse-Wishart prior of the strength with the
 /// largest marginal likelihood would. Where that is the weakest one tried, only cells are shrunk whose rows hardly span
 /// all directions.
-fn shrink_to_common(covariances: &mut [DMatrix<f64>], weights: &DVector<f64>, information: &DVector<f64>) {
+fn shrink_to_common(covariances: &mut [DMatrix<f64>], common: DMatrix<f64>, information: &DVector<f64>) {
     let dim = covariances[0].nrows();
-    let common = common(covariances, weights);
     let Some(common_log) = log_determinant(common.clone()) else { return };
     let d = dim as f64;
     let mut likelihoods: Vec<f64> = Vec::new();
@@ -287,25 +297,6 @@ fn shrink_to_common(covariances: &mut [DMatrix<f64>], weights: &DVector<f64>, in
         let keep = n / (n + strength);
         *covariance = &*covariance * keep + &common * (1.0 - keep);
     }
-}
-
-/// Shrinks the covariances of all cells, of so many `rows` together, to one multiple of the identity, as far as suits what
-/// they have in common: by the oracle-approximating intensity of Chen, Wiesel, Eldar, Hero (2010). Returns the least
-/// variance that is left in any direction.
-fn shrink_to_sphere(covariances: &mut [DMatrix<f64>], weights: &DVector<f64>, rows: f64) -> f64 {
-    let dim = covariances[0].nrows();
-    let d = dim as f64;
-    let common = common(covariances, weights);
-    let (trace, squares) = (common.trace(), common.norm_squared());
-    let spread = (rows + 1.0 - 2.0 / d) * (squares - trace * trace / d);
-    let intensity = ((1.0 - 2.0 / d) * squares + trace * trace) / spread.max(f64::MIN_POSITIVE);
-    let intensity = intensity.clamp(0.0, 1.0);
-    let least = intensity * trace / d;
-    let sphere = DMatrix::from_diagonal_element(dim, dim, least);
-    for covariance in covariances {
-        *covariance = &*covariance * (1.0 - intensity) + &sphere;
-    }
-    least
 }
 
 /// From the Cholesky factor; `None` where the matrix is not positive definite.

@@ -49,7 +49,8 @@ fn covariances_shrink_by_the_strength_of_their_prior() {
             .collect();
         let rows = DVector::from_element(cells, n as f64);
         let mut after = before.clone();
-        shrink_to_common(&mut after, &rows, &rows);
+        let mean = common(&after, &rows);
+        shrink_to_common(&mut after, mean, &rows);
         let common = before.iter().sum::<DMatrix<f64>>() / cells as f64;
         let keep = (&after[0] - &common).norm() / (&before[0] - &common).norm();
         let found = n as f64 * (1.0 / keep - 1.0);
@@ -63,7 +64,8 @@ fn covariances_shrink_by_the_strength_of_their_prior() {
     let apart: Vec<DMatrix<f64>> = (0..20).map(|i| DMatrix::identity(2, 2) * 100f64.powi(i % 4)).collect();
     let rows = DVector::from_fn(20, |i, _| if i == 3 { 6.0 } else { 100.0 });
     let mut after = apart.clone();
-    shrink_to_common(&mut after, &rows, &rows);
+    let mean = common(&after, &rows);
+    shrink_to_common(&mut after, mean, &rows);
     let common = apart.iter().zip(rows.iter()).map(|(own, n)| own * (n / rows.sum())).sum::<DMatrix<f64>>();
     for (i, (after, before)) in after.iter().zip(&apart).enumerate() {
         let expected = if i == 3 { before * 0.6 + &common * 0.4 } else { before.clone() };

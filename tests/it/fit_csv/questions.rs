@@ -170,7 +170,10 @@ fn odd_rows_are_found_and_their_column_named() {
 fn rows_are_clustered() {
     let bench = Bench::new("clusters").with_geyser();
     bench.succeed("--data in.csv --clusters c.csv --threads 1");
-    bench.succeed("--data in.csv --clusters three.csv --cluster-count 3 --outliers .9");
+    bench.succeed(
+        "--data in.csv --clusters three.csv --cluster-count 3 --outliers .9 --clusters-plot three.svg",
+    );
+    assert!(String::from_utf8_lossy(&bench.files()["three.svg"]).contains("cluster (rows)"));
     if cfg!(feature = "rayon") {
         bench.succeed("--data in.csv --clusters threads.csv --threads 3");
         assert!(bench.files()["threads.csv"] == bench.files()["c.csv"]);
@@ -188,6 +191,7 @@ fn rows_are_clustered() {
     for (command, expected) in [
         ("--data in.csv --cluster-count 3", "--cluster-count needs --clusters too"),
         ("--data in.csv --outliers .9", "--outliers needs --clusters too"),
+        ("--data in.csv --clusters-plot c.svg", "--clusters-plot needs --clusters too"),
         (
             "--data in.csv --clusters c.csv --outliers 1",
             "--outliers is 1, but must be a number between 0 and 1",

@@ -1,0 +1,226 @@
+//! Coordinates in which the search for cells, which is isotropic, sees most structure: any linear map of the rows.
+
+use nalgebra::{DMatrix, DVector, SymmetricEigen};
+
+use super::in_sample::has_few_rows;
+use super::witness::sharpest;
+use crate::linalg::transposed_product;
+use crate::mixture::{CrossFit, CrossFittedMixture, MixtureParameters};
+use crate::rows::FoldedSample;
+
+/// Standard deviations along the principal directions may differ by this factor before other coordinates are tried: the
+/// search goes down in steps of √2, and a factor of two is one cell's shape.
+const LEAST_RATIO: f64 = 2.0;
+/// Directions narrower than this share of the widest may be rounding, and stay as they are.
+const NARROWEST: f64 = 1e-9;
+/// Rows that are looked at.
+const ROWS: usize = 2_000;
+/// Times nearest neighbours are sought, in the coordinates that the ones before have led to.
+const NEIGHBOUR_ROUNDS: usize = 3;
+
+/// An invertible linear map of rows, y = x W, under which a covariance becomes the identity.
+#[derive(Debug, Clone)]
+pub(super) struct Whitening {
+    /// W, m × m.
+    forward: DMatrix<f64>,
+    /// W⁻¹.
+    backward: DMatrix<f64>,
+    /// log |det W⁻¹|: what a log-density loses on the way back.
+    log_volume: f64,
+}
+
+impl Whitening {
+    /// The coordinates in which a kernel density of one bandwidth says clearly more of held-out rows than in their own:
+    /// those in which the rows, or the differences of nearest neighbours, are uncorrelated and of one variance. `None` where
+    /// their own are as good, where directions apart from the active ones share their unit, and where rows are few, which
+    /// look alike in every direction once they are whitened by themselves.
+    ///
+    /// Nearest neighbours are of one cell, so that their differences have the covariance within cells without these being
+    /// known (Art, Gnanadesikan, Kettenring 1982).
+    pub(super) fn of(sample: &FoldedSample) -> Option<Self> {
+        let dim = sample.rows.ncols();
+        if dim < 2 || sample.rest.count > 0.0 || has_few_rows(sample) {
+            return None;
+        }
+        let some = first(sample, ROWS);
+        let whole = Self::new(&covariance(&some))?;
+        if whole.ratio() < LEAST_RATIO {
+            return None;
+        }
+        let mut within = whole.clone();
+        for _ in 0..NEIGHBOUR_ROUNDS {
+            let between = of_neighbours(&(&some.rows * &within.forward), &some.rows);
+            within = Self::new(&between).unwrap_or(within);
+        }
+        let candidates = [whole, within];
+        let views = candidates.iter().map(|map| (map.apply(&some), map.log_volume));
+        let chosen = sharpest(std::iter::once((some.clone(), 0.0)).chain(views));
+        chosen.checked_sub(1).and_then(|index| candidates.into_iter().nth(index))
+    }
+
+    /// Of a covariance, unless it is singular.
+    fn new(covariance: &DMatrix<f64>) -> Option<Self> {
+        let SymmetricEigen { eigenvalues, eigenvectors } = SymmetricEigen::new(covariance.clone());
+        let widest = eigenvalues.max();
+        if !(widest.is_finite() && eigenvalues.min() > NARROWEST * NARROWEST * widest) {
+            return None;
+        }
+        let std = eigenvalues.map(f64::sqrt);
+        let forward = &eigenvectors * DMatrix::from_diagonal(&std.map(f64::recip));
+        let backward = DMatrix::from_diagonal(&std) * eigenvectors.transpose();
+        Some(Self { forward, backward, log_volume: std.iter().map(|std| std.ln()).sum() })
+    }
+
+    /// The standard deviation that is mapped to 1, along the widest direction over that along the narrowest.
+    fn ratio(&self) -> f64 {
+        let stds =
+            DVector::from_iterator(self.backward.nrows(), self.backward.row_iter().map(|row| row.norm()));
+        stds.max() / stds.min()
+    }
+
+    /// The sample in these coordinates.
+    pub(super) fn apply(&self, sample: &FoldedSample) -> FoldedSample {
+        FoldedSample { rows: &sample.rows * &self.forward, ..sample.clone() }
+    }
+
+    /// What was found in these coordinates, in those of the rows.
+    pub(super) fn undo(&self, found: CrossFittedMixture) -> CrossFittedMixture {
+        let all = |folds: Vec<MixtureParameters>| folds.into_iter().map(|m| self.undo_mixture(m)).collect();
+        let fits =
+            |fits: Vec<CrossFit>| fits.into_iter().map(|fit| CrossFit { folds: all(fit.folds) }).collect();
+        let mut tried = found.tried;
+        tried.iter_mut().for_each(|tried| tried.log_likelihood -= self.log_volume);
+        CrossFittedMixture {
+            folds: all(found.folds),
+            all_rows: self.undo_mixture(found.all_rows),
+            also: fits(found.also),
+            larger: fits(found.larger),
+            tried,
+            ..found
+        }
+    }
+
+    fn undo_mixture(&self, mixture: MixtureParameters) -> MixtureParameters {
+        let back = |covariance: DMatrix<f64>| {
+            let back = self.backward.transpose() * covariance * &self.backward;
+            (&back + back.transpose()) * 0.5
+        };
+        MixtureParameters {
+            masses: mixture.masses,
+            means: mixture.means * &self.backward,
+            covariances: mixture.covariances.into_iter().map(back).collect(),
+        }
+    }
+}
+
+/// Some of the rows, which stand in random order.
+fn first(sample: &FoldedSample, most: usize) -> FoldedSample {
+    let few = sample.rows.nrows().min(most);
+    FoldedSample {
+        rows: sample.rows.rows(0, few).into_owned(),
+        weights: sample.weights[..few].to_vec(),
+        folds: sample.folds[..few].to_vec(),
+        ..sample.clone()
+    }
+}
+
+/// Weighted, around the mean.
+fn covariance(sample: &FoldedSample) -> DMatrix<f64> {
+    let total: f64 = sample.weights.iter().sum();
+    let mut mean = DVector::zeros(sample.rows.ncols());
+    for (row, weight) in sample.rows.row_iter().zip(&sample.weights) {
+        mean += row.transpose() * (*weight / total);
+    }
+    let mut centred = sample.rows.clone();
+    for (mut row, weight) in centred.row_iter_mut().zip(&sample.weights) {
+        row -= mean.transpose();
+        row *= (*weight / total).sqrt();
+    }
+    transposed_product(&centred, &centred)
+}
+
+/// The mean square of the differences of nearest neighbours, sought among the rows of `places`, in those of `rows`. Rows
+/// that are equal tell nothing of a shape.
+fn of_neighbours(places: &DMatrix<f64>, rows: &DMatrix<f64>) -> DMatrix<f64> {
+    let points = places.transpose();
+    let mut nearest = vec![(f64::INFINITY, 0); places.nrows()];
+    for i in 0..points.ncols() {
+        for j in 0..i {
+            let square = points.column(i).metric_distance(&points.column(j)).powi(2);
+            if square > 0.0 && square < nearest[i].0 {
+                nearest[i] = (square, j);
+            }
+            if square > 0.0 && square < nearest[j].0 {
+                nearest[j] = (square, i);
+            }
+        }
+    }
+    let differences: Vec<_> = nearest
+        .iter()
+        .enumerate()
+        .filter(|(_, (square, _))| square.is_finite())
+        // Each counts alike, however far: rows between cells and strays would decide otherwise.
+        .map(|(i, (square, j))| (rows.row(i) - rows.row(*j)) / square.sqrt())
+        .collect();
+    if differences.is_empty() {
+        return DMatrix::zeros(rows.ncols(), rows.ncols());
+    }
+    let differences = DMatrix::from_rows(&differences);
+    transposed_product(&differences, &differences)
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand_distr::{Distribution, StandardNormal};
+    use rand_xoshiro::Xoshiro256PlusPlus;
+
+    use super::*;
+
+    fn sample(rows: DMatrix<f64>) -> FoldedSample {
+        let n = rows.nrows();
+        FoldedSample::new(rows, vec![1.0; n], (0..n).map(|i| i % 5).collect(), 5).unwrap()
+    }
+
+    fn normals(n: usize, dim: usize, seed: u64) -> DMatrix<f64> {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+        DMatrix::from_fn(n, dim, |_, _| StandardNormal.sample(&mut rng))
+    }
+
+    /// Three lines, 1000 : 1, under a map that hides them.
+    #[test]
+    fn lines_are_seen_again_after_any_map_and_round_rows_stay_as_they_are() {
+        let mut rows = normals(900, 2, 1);
+        for (i, mut row) in rows.row_iter_mut().enumerate() {
+            row[0] *= 1000.0;
+            row[1] += 8.0 * (i % 3) as f64;
+        }
+        let map = DMatrix::from_row_slice(2, 2, &[0.6, 0.8, -8e-4, 6e-4]);
+        let mapped = sample(rows * map);
+        let found = Whitening::of(&mapped).unwrap();
+        let seen = found.apply(&mapped).rows;
+        // Within the lines the two directions are alike, and the lines far apart.
+        let line: Vec<_> = seen.row_iter().step_by(3).collect();
+        let within = covariance(&sample(DMatrix::from_rows(&line)));
+        let eigenvalues = within.symmetric_eigenvalues();
+        assert!(eigenvalues.max() < 2.0 * eigenvalues.min(), "{eigenvalues}");
+        assert!(Whitening::of(&sample(normals(900, 2, 2))).is_none());
+        assert!(Whitening::of(&sample(normals(900, 1, 2))).is_none());
+    }
+
+    #[test]
+    fn back_from_other_coordinates_a_mixture_is_the_same_law() {
+        let whitening = Whitening::new(&DMatrix::from_row_slice(2, 2, &[4.0, 1.5, 1.5, 1.0])).unwrap();
+        let mixture = MixtureParameters {
+            masses: DVector::from_element(1, 1.0),
+            means: DMatrix::from_row_slice(1, 2, &[1.0, -2.0]) * &whitening.forward,
+            covariances: vec![DMatrix::identity(2, 2)],
+        };
+        let back = whitening.undo_mixture(mixture);
+        approx::assert_relative_eq!(back.means, DMatrix::from_row_slice(1, 2, &[1.0, -2.0]), epsilon = 1e-12);
+        let expected = DMatrix::from_row_slice(2, 2, &[4.0, 1.5, 1.5, 1.0]);
+        approx::assert_relative_eq!(back.covariances[0], expected, epsilon = 1e-12);
+        // √det = √(4 − 2.25).
+        approx::assert_relative_eq!(whitening.log_volume, 0.5 * 1.75_f64.ln(), epsilon = 1e-12);
+    }
+}
