@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Outcome;
 use super::seen::Seen;
-use super::support::plot::{LogDensity, fit_svg, groups_svg};
+use super::support::plot::groups::groups_svg;
+use super::support::plot::{LogDensity, fit_svg};
 use super::support::table::Table;
 
 /// A model and the names of its columns.

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use gmix_diffusion::Error;
 use gmix_diffusion::nalgebra::{DMatrix, DVector};
 
-use crate::support::plot::{LogDensity, groups_svg, plot_fit};
+use crate::support::plot::groups::groups_svg;
+use crate::support::plot::{LogDensity, plot_fit};
 
 /// A file in an empty directory of a test's own.
 fn picture(test: &str) -> PathBuf {

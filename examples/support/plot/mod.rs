@@ -1,6 +1,6 @@
 //! One picture of a fit: the data, the new rows and the learned density side by side, as SVG.
 
-mod groups;
+pub(crate) mod groups;
 mod line;
 mod plane;
 mod view;
@@ -16,8 +16,6 @@ use plotters::prelude::*;
 
 use super::output::write_whole;
 use view::{View, two_columns};
-
-pub(crate) use groups::groups_svg;
 
 /// Natural log-density at the rows of a matrix.
 pub(crate) type LogDensity<'a> = dyn Fn(&DMatrix<f64>) -> gmix_diffusion::Result<DVector<f64>> + 'a;
