@@ -18,9 +18,9 @@ usage: fit_csv --data IN.csv [options]
   --columns A,B,C            learn these columns of --data, whatever others there are
   --detect                   columns are what they seem to be: rounded, bounded, with values that repeat, labels,
                              with empty cells; what is found is shown, and new rows look like the file's.
-                             Without it columns are real numbers
+                             Without it columns are real numbers, unless one has labels alone
   --column \"price: above 0, step 0.01\"
-                             with --detect, what a column is: one of real, above A, below B, between A B,
+                             as --detect, and says what a column is: one of real, above A, below B, between A B,
                              circle PERIOD, values V W X, labels; then step S, atoms V W; once a column
   --missing                  cells of --data that are empty, NA or nan are values that were not seen
   --errors X=X_ERR,Y=Y_ERR   column X_ERR of --data has the standard deviations of the errors of X, 0 where it
@@ -203,7 +203,7 @@ impl Arguments {
                 component_std,
                 missing: given.take("missing").is_some(),
                 errors: given.text("errors")?.map_or(Ok(Vec::new()), |list| read_errors(&list))?,
-                detect: given.take("detect").is_some(),
+                detect: given.take("detect").is_some() || given.has("column"),
                 columns: given.texts("column")?,
             }),
             (None, Some(_)) if given.has("detect") || given.has("column") => {
@@ -254,11 +254,6 @@ impl Arguments {
         }
         if draws.is_some() && arguments.impute.is_none() {
             return Err("--draws needs --impute too".into());
-        }
-        if let Source::Data(Data { detect: false, columns, .. }) = &arguments.source
-            && !columns.is_empty()
-        {
-            return Err("--column needs --detect too".into());
         }
         if arguments.given.is_some() && arguments.draw.is_none() {
             return Err("--given needs --samples and --out too".into());

@@ -1,5 +1,6 @@
 //! Tables whose columns are what they are: read with their labels and empty cells, learned, and written in their own form.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
@@ -17,7 +18,7 @@ const SAVED: &str = "{\"format\":\"gmix-diffusion table\"";
 /// The law of the table that the arguments name, or `None` where that is one of numbers alone.
 pub(crate) fn learned(arguments: &Arguments, rng: &mut StdRng) -> Outcome<Option<TableModel>> {
     match &arguments.source {
-        Source::Data(data) if data.detect => {
+        Source::Data(data) if data.detect || has_labels(data, arguments.columns.as_deref()) => {
             check(arguments, data)?;
             fit(data, arguments.columns.as_deref(), rng).map(Some)
         }
@@ -33,6 +34,29 @@ pub(crate) fn learned(arguments: &Arguments, rng: &mut StdRng) -> Outcome<Option
     }
 }
 
+/// Whether a column to be learned has no number, but texts that repeat: no law of numbers alone is asked for. Texts that
+/// are all different are numbers in a form that is not read; these, and a table that cannot be read, are left to those who
+/// say why.
+fn has_labels(data: &Data, wanted: Option<&[String]>) -> bool {
+    let is_number = |cell: &String| cell.parse::<f64>().is_ok();
+    let no_number = |column: &TableColumn| match column {
+        TableColumn::Labels(cells) => {
+            let seen: Vec<&String> = cells.iter().flatten().collect();
+            let different: BTreeSet<&String> = seen.iter().copied().collect();
+            !seen.is_empty() && 2 * different.len() <= seen.len() && !seen.into_iter().any(is_number)
+        }
+        _ => false,
+    };
+    // The first row tells most tables of numbers, however long.
+    let first = ReaderBuilder::new()
+        .trim(Trim::All)
+        .from_path(&data.path)
+        .ok()
+        .and_then(|mut reader| reader.records().next()?.ok());
+    first.is_some_and(|row| row.iter().any(|cell| cell.parse::<f64>().is_err()))
+        && read(&data.path, wanted, &|_| false).is_ok_and(|table| table.columns().iter().any(no_number))
+}
+
 /// Some questions are asked of numbers alone.
 fn check(arguments: &Arguments, data: &Data) -> Outcome {
     let asked = [
@@ -44,7 +68,7 @@ fn check(arguments: &Arguments, data: &Data) -> Outcome {
     ];
     match asked.iter().find(|(_, asked)| *asked) {
         Some((option, _)) => {
-            Err(format!("--{option} is for columns of numbers as they are, without --detect"))
+            Err(format!("--{option} is for columns of numbers as they are, without --detect and labels"))
         }
         None => Ok(()),
     }

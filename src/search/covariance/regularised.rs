@@ -102,11 +102,12 @@ mod tests {
         -0.5 * (log_determinant + factor.solve(truth).trace())
     }
 
-    /// Against the best share, which only the truth tells.
+    /// Against the best share, which only the truth tells, over ten samples of each size.
     #[test]
     fn the_share_is_near_the_best_one() {
-        for (n, dim, within) in [(40, 20, 0.3), (30, 60, 0.7), (80, 30, 0.2)] {
-            for seed in 0..5 {
+        for (n, dim, within) in [(40, 20, 0.15), (30, 60, 0.4), (80, 30, 0.15)] {
+            let mut behind = 0.0;
+            for seed in 0..10 {
                 let (rows, truth) = chain(n, dim, seed);
                 let sample = sample_covariance(&rows);
                 let found = expected(&regularised(&sample, n as f64).unwrap(), &truth);
@@ -114,8 +115,9 @@ mod tests {
                 let best = (1..40)
                     .map(|i| expected(&mixed(&sample, 0.025 * f64::from(i), variance), &truth))
                     .fold(f64::NEG_INFINITY, f64::max);
-                assert!(found > best - within, "{n} × {dim}: {found} {best}");
+                behind += (best - found) / 10.0;
             }
+            assert!(behind < within, "{n} × {dim}: {behind}");
         }
     }
 

@@ -22,8 +22,8 @@ fn shop() -> String {
 fn new_rows_look_like_the_file() {
     let bench = Bench::new("detect").with("in.csv", shop()).with("ask.csv", "length\n31.5\n13.0\n");
     let ask = "--samples 60 --given kind=large --eval ask.csv --predictions-out";
-    let shown = bench
-        .succeed(&format!("--detect --data in.csv --save m.json --out new.csv {ask} p.csv --predict kind"));
+    let shown =
+        bench.succeed(&format!("--data in.csv --save m.json --out new.csv {ask} p.csv --predict kind"));
     for part in
         ["kind: labels large small", "length: ", "step 0.1", "step 1", "atoms 0", "240 rows × 4 columns"]
     {
@@ -52,15 +52,7 @@ fn new_rows_look_like_the_file() {
 fn columns_are_said() {
     let bench = Bench::new("said").with("in.csv", shop());
     let output = std::process::Command::new(super::bench::example())
-        .args([
-            "--detect",
-            "--data",
-            "in.csv",
-            "--column",
-            "length: above 0, step 0.1",
-            "--column",
-            "count: labels",
-        ])
+        .args(["--data", "in.csv", "--column", "length: above 0, step 0.1", "--column", "count: labels"])
         .args(["--impute", "in.csv", "--imputed", "whole.csv", "--columns", "kind,length,count"])
         .current_dir(&bench.0)
         .output()
@@ -80,10 +72,9 @@ fn columns_are_said() {
             "--detect --data in.csv --column far:real --save m.json",
             "--column: column: there is no column far, but kind, length, count, cost",
         ),
-        ("--data in.csv --column length:real --save m.json", "--column needs --detect too"),
         (
             "--detect --data in.csv --plot p.svg",
-            "--plot is for columns of numbers as they are, without --detect",
+            "--plot is for columns of numbers as they are, without --detect and labels",
         ),
     ] {
         assert_eq!(bench.fail(command), expected);
