@@ -252,11 +252,11 @@ pub enum Error {
         /// Index of the row, from 0.
         row: usize,
         /// Name of the column.
-        name: String,
+        name: Box<str>,
         /// The value found there.
-        value: String,
+        value: Box<str>,
         /// What the column is said or was found to be.
-        column: String,
+        column: Box<str>,
     },
     /// A saved model is not one, or is damaged.
     #[error("saved model: {what}")]

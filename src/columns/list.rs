@@ -171,9 +171,9 @@ impl Columns {
         for (name, column) in self.names.iter().zip(&self.columns) {
             let outside = |row: usize, value: String| Error::OutsideColumn {
                 row,
-                name: name.clone(),
-                value,
-                column: column.to_string(),
+                name: name.as_str().into(),
+                value: value.into(),
+                column: column.to_string().into(),
             };
             match (table.numbers(name), table.labels(name), &column.kind) {
                 (Some(values), _, Kind::Numbers { support, step, atoms }) => {
