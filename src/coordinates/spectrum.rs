@@ -7,6 +7,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::hull::DEGENERATE;
 use crate::error::{Error, Result};
+use crate::linalg::squared_distances;
 use crate::rows::{FoldedSample, IsotropicRest};
 
 /// A flat bottom has this many directions at least.
@@ -181,16 +182,14 @@ fn is_noise(rows: &DMatrix<f64>, weights: &[f64]) -> bool {
 
 /// Logarithm of the squared distance of every row from the nearest other one.
 fn log_nearest_squares(rows: &DMatrix<f64>) -> Vec<f64> {
-    let points = rows.transpose();
-    let mut nearest = vec![f64::INFINITY; rows.nrows()];
-    for i in 0..points.ncols() {
-        for j in 0..i {
-            let square = points.column(i).metric_distance(&points.column(j)).powi(2);
-            nearest[i] = nearest[i].min(square);
-            nearest[j] = nearest[j].min(square);
-        }
-    }
-    nearest.into_iter().map(|square| square.clamp(f64::MIN_POSITIVE, f64::MAX).ln()).collect()
+    let mut squares = Vec::new();
+    let nearest = rows.row_iter().enumerate().map(|(i, row)| {
+        squared_distances(rows, row.iter().copied(), &mut squares);
+        squares[i] = f64::INFINITY;
+        let nearest = squares.iter().copied().fold(f64::INFINITY, f64::min);
+        nearest.clamp(f64::MIN_POSITIVE, f64::MAX).ln()
+    });
+    nearest.collect()
 }
 
 fn mean_and_variance(values: &[f64]) -> (f64, f64) {

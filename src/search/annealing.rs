@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use nalgebra::{DMatrix, DVector, DVectorView, RowDVector, SymmetricEigen};
+use nalgebra::{DMatrix, DVector, DVectorView, SymmetricEigen};
 
 use super::background::Background;
 use super::cell_moments::{CellMoments, covariance, weigh};
@@ -12,6 +12,7 @@ use super::expectation_maximisation::{LOG_NEGLIGIBLE, for_each_block, light_cell
 use crate::cells::{Partition, VoronoiCells};
 use crate::error::{Error, Result};
 use crate::kernels::{FEW_AXES, Gaussian, Gaussians, responsibilities_above};
+use crate::linalg::squared_distances;
 use crate::mixture::MixtureParameters;
 use crate::rows::WeightedRows;
 
@@ -233,24 +234,17 @@ impl<'a> Annealing<'a> {
         gaussians.log_joint_into(dropped.as_view(), log_joint.as_view_mut());
         let behind = self.background.log_density(&dropped);
         let strange = (0..dropped.nrows()).filter(|&cell| log_joint.row(cell).max() < behind[cell]);
-        let strange: Vec<_> = strange.map(|cell| dropped.row(cell).into_owned()).collect();
-        let is_stray = |row: &RowDVector<f64>| {
-            let near = |centre: &RowDVector<f64>| (row - centre).norm_squared();
-            let nearest = self.centres.row_iter().map(|centre| (row - centre).norm_squared());
-            let nearest = nearest.fold(f64::INFINITY, f64::min);
-            strange.iter().any(|centre| near(centre) < nearest)
-        };
-        if strange.is_empty() {
+        let strange = dropped.select_rows(&strange.collect::<Vec<_>>());
+        if strange.nrows() == 0 {
             return;
         }
-        let strays: Vec<usize> = self
-            .data
-            .rows
-            .row_iter()
-            .enumerate()
-            .filter(|(_, row)| is_stray(&row.into_owned()))
-            .map(|(i, _)| i)
-            .collect();
+        let mut squares = Vec::new();
+        let mut nearest = |centres: &DMatrix<f64>, row: usize| {
+            squared_distances(centres, self.data.rows.row(row).iter().copied(), &mut squares);
+            squares.iter().copied().fold(f64::INFINITY, f64::min)
+        };
+        let is_stray = |&row: &usize| nearest(&strange, row) < nearest(&self.centres, row);
+        let strays: Vec<usize> = (0..self.data.weights.len()).filter(is_stray).collect();
         let weights = &mut self.data.to_mut().weights;
         strays.into_iter().for_each(|row| weights[row] = 0.0);
         self.total = weights.iter().sum();

@@ -1,11 +1,14 @@
 //! One number of cells, fitted on every fold's training rows and judged on the rows it did not see.
 
+use std::sync::OnceLock;
+
 use super::annealing::Annealing;
 use super::background::{Background, before_background, law, without_background};
 use super::decision::Lead;
 use super::expectation_maximisation::{CellSums, expectation_maximisation_step, mixture_log_density};
 use super::merging::merge_down_to;
 use super::splitting::{self, Split};
+use super::spots::Spots;
 use super::witness::Witness;
 use crate::error::Result;
 use crate::mixture::{MixtureParameters, mean_cells, total_cells};
@@ -57,6 +60,8 @@ pub(super) struct FoldRows {
     pub(super) training: WeightedRows,
     pub(super) held_out: WeightedRows,
     pub(super) background: Background,
+    /// Where the rows to fit may be dense, once that has been asked for.
+    spots: OnceLock<Spots>,
 }
 
 impl FoldRows {
@@ -65,7 +70,8 @@ impl FoldRows {
         let rows = |fold| {
             let training = sample.training(fold);
             let background = Background::of(&training);
-            Self { training, held_out: sample.part(fold, true).in_spatial_order(), background }
+            let held_out = sample.part(fold, true).in_spatial_order();
+            Self { training, held_out, background, spots: OnceLock::new() }
         };
         let mut folds: Vec<Self> = (0..count.clamp(1, sample.n_folds)).map(rows).collect();
         if folds.iter().all(|fold| fold.held_out.weights.is_empty()) {
@@ -223,7 +229,7 @@ impl<'a> Folds<'a> {
         let rest = self.rest;
         let start = |rows: &FoldRows, mixture: &MixtureParameters| {
             let (cells, _) = without_background(mixture);
-            Ok(rows.begin(&splitting::split(&rows.training, mixture, &cells, kind)?, rest))
+            Ok(rows.begin(&splitting::split(&rows.training, &rows.spots, mixture, &cells, kind)?, rest))
         };
         let (first, rows) = (&candidate.mixtures[0], self.first());
         let trial = start(rows, first)?;
@@ -271,7 +277,7 @@ impl<'a> Folds<'a> {
 
     /// What a kernel density of the first fold's rows says of those that judge.
     pub(super) fn witness(&self) -> Witness {
-        let FoldRows { training, held_out, background } = self.first();
+        let FoldRows { training, held_out, background, .. } = self.first();
         Witness::new(training, held_out, background)
     }
 

@@ -94,8 +94,8 @@ fn search(
     Ok((candidates, chosen))
 }
 
-/// Few cells that come of one by splits, as long as each gains, in the place of others that are no better; returns the
-/// index of the fewest within reach.
+/// Few cells that come of one by splits, as long as each gains and is not clearly behind as few cells of a path, in the
+/// place of others that are no better; returns the index of the fewest within reach.
 ///
 /// Where components are of unlike widths, narrow ones about the centre of a wide one say, the states of a path, all of
 /// one width, are right only when many small cells tile the wide one.
@@ -125,6 +125,11 @@ fn grow(candidates: &mut Vec<Candidate>, chosen: usize, kinds: &[Split], folds: 
             }
         }
         let Some(better) = better else { break };
+        let is_ahead =
+            |other: &Candidate| other.size() <= better.size() && folds.lead(other, &better).exceeds(CLEARLY);
+        if candidates.iter().any(is_ahead) {
+            break;
+        }
         last = Some(insert(candidates, better.clone(), folds));
         grown = better;
     }

@@ -13,6 +13,7 @@ mod in_sample;
 mod merging;
 mod radial_shape;
 mod splitting;
+mod spots;
 mod whitening;
 mod witness;
 

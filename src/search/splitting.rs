@@ -1,9 +1,12 @@
 //! More cells from fewer: cells that are no Gaussian's in parts of their own.
 
+use std::sync::OnceLock;
+
 use nalgebra::{DMatrix, DVector};
 
 use super::annealing::Annealing;
-use super::expectation_maximisation::{LOG_NEGLIGIBLE, light_cell, log_joint_densities, mixture_log_density};
+use super::expectation_maximisation::{LOG_NEGLIGIBLE, light_cell, log_joint_densities};
+use super::spots::Spots;
 use crate::error::Result;
 use crate::kernels::responsibilities_above;
 use crate::mixture::MixtureParameters;
@@ -17,13 +20,6 @@ const PARTS: usize = 4;
 const KURTOSIS_ERRORS: f64 = 4.0;
 /// Half the ratio of the variances of concentric cells, before EM steps find it.
 const SPREAD: f64 = 3.0;
-/// Rows among which dense spots are sought, at most; and the number of neighbours that make one.
-const SPOT_ROWS: usize = 2_000;
-const NEIGHBOURS: usize = 15;
-/// As many spots as cells at a time, or so many.
-const FEWEST_SPOTS: usize = 3;
-/// A spot has so many times the rows that the mixture says. Where it is right fewer than one of a thousand has.
-const DENSER: f64 = 3.0;
 /// Rows of which a cell has a smaller share are none of its.
 const SMALLEST_SHARE: f64 = 0.01;
 
@@ -40,15 +36,17 @@ pub(super) enum Split {
     AtSpots,
 }
 
-/// `cells` split, these being the cells of `mixture` before its background, at the rows `data`.
+/// `cells` split, these being the cells of `mixture` before its background, at the rows `data`, whose `spots` are looked
+/// for once.
 pub(super) fn split(
     data: &WeightedRows,
+    spots: &OnceLock<Spots>,
     mixture: &MixtureParameters,
     cells: &MixtureParameters,
     kind: Split,
 ) -> Result<MixtureParameters> {
     if kind == Split::AtSpots {
-        return Ok(with_spots(data, mixture, cells));
+        return Ok(spots.get_or_init(|| Spots::of(data)).beside(cells, mixture));
     }
     let mut shares = log_joint_densities(data, mixture);
     responsibilities_above(&mut shares, LOG_NEGLIGIBLE);
@@ -79,62 +77,6 @@ pub(super) fn split(
         means: DMatrix::from_rows(&means),
         covariances,
     })
-}
-
-/// `cells` and new ones at spots that are several times as dense as `mixture` says, the densest first, as many as there
-/// are cells at most.
-///
-/// A cluster much narrower than the cell in which it lies is found on no coarse state of a path, whose cells are all of
-/// one width.
-fn with_spots(
-    data: &WeightedRows,
-    mixture: &MixtureParameters,
-    cells: &MixtureParameters,
-) -> MixtureParameters {
-    let data = data.thinned(SPOT_ROWS);
-    let (n, dim) = data.rows.shape();
-    if n <= NEIGHBOURS {
-        return cells.clone();
-    }
-    let points = data.rows.transpose();
-    let log_density = mixture_log_density(&data, mixture);
-    let half = dim as f64 / 2.0;
-    let log_ball = half * std::f64::consts::PI.ln() - libm::lgamma(half + 1.0);
-    let total: f64 = data.weights.iter().sum();
-    // Squared radius of the ball of the nearest rows, their number by weight, and how much denser than said.
-    let near = |i: usize| -> (f64, f64, f64) {
-        let mut distances: Vec<(f64, usize)> = points
-            .column_iter()
-            .enumerate()
-            .map(|(j, other)| (other.metric_distance(&points.column(i)).powi(2), j))
-            .collect();
-        let (within, farthest, _) = distances.select_nth_unstable_by(NEIGHBOURS, |a, b| a.0.total_cmp(&b.0));
-        let square = farthest.0;
-        let weight: f64 = within.iter().map(|(_, j)| data.weights[*j]).sum::<f64>() - data.weights[i];
-        // What is said is that of all of them: where it falls off steeply, most are denser than the one in the middle.
-        let said = within.iter().map(|(_, j)| log_density[*j].exp()).sum::<f64>() / NEIGHBOURS as f64;
-        let denser = (weight / total).ln() - log_ball - half * square.ln() - said.ln();
-        (square, weight, denser)
-    };
-    let mut spots: Vec<(usize, (f64, f64, f64))> = (0..n).map(|i| (i, near(i))).collect();
-    spots.retain(|(_, (square, _, denser))| *square > 0.0 && *denser > DENSER.ln());
-    spots.sort_by(|a, b| b.1.2.total_cmp(&a.1.2));
-    let mut taken: Vec<(usize, f64)> = Vec::new();
-    let mut found = cells.clone();
-    for (i, (square, weight, _)) in spots {
-        let apart = |&(other, radius): &(usize, f64)| {
-            (data.rows.row(i) - data.rows.row(other)).norm_squared() > 4.0 * square.max(radius)
-        };
-        if taken.len() < cells.masses.len().max(FEWEST_SPOTS) && taken.iter().all(apart) {
-            taken.push((i, square));
-            let variance = square / (dim as f64 + 2.0);
-            let covariance = DMatrix::from_diagonal_element(dim, dim, variance);
-            let mean = data.rows.row(i).transpose();
-            found = found.with_cell(weight / total, &mean, covariance);
-        }
-    }
-    found.masses /= found.masses.sum();
-    found
 }
 
 /// Two cells about the centre of one, of half its mass each, where its rows' fourth moment (Mardia 1970) exceeds a
@@ -202,7 +144,7 @@ mod tests {
             means: DMatrix::from_element(1, 1, 0.5),
             covariances: vec![DMatrix::from_element(1, 1, 0.08)],
         };
-        assert_eq!(split(&data, &mixture, &mixture, Split::InPlace).unwrap(), mixture);
+        assert_eq!(split(&data, &OnceLock::new(), &mixture, &mixture, Split::InPlace).unwrap(), mixture);
     }
 
     /// Three groups of rows at −5, 0 and 5; one cell for the first two, and a light one.
@@ -218,7 +160,7 @@ mod tests {
             means: DMatrix::from_row_slice(2, 1, &[5.0, -2.5]),
             covariances: vec![DMatrix::from_element(1, 1, 0.1), DMatrix::from_element(1, 1, 6.0)],
         };
-        let parted = split(&data, &mixture, &mixture, Split::InPlace).unwrap();
+        let parted = split(&data, &OnceLock::new(), &mixture, &mixture, Split::InPlace).unwrap();
         assert_eq!((parted.masses[0], parted.means[0]), (0.05, 5.0));
         assert_eq!(parted.covariances[0], mixture.covariances[0]);
         assert!((parted.masses.sum() - 1.0).abs() < 1e-12);
@@ -248,42 +190,11 @@ mod tests {
             let rows = DMatrix::from_fn(400, 1, |i, _| quantile(i) * if i % 10 == 0 { tail } else { 1.0 });
             let variance = rows.norm_squared() / 400.0;
             let data = WeightedRows { rows, weights: vec![1.0; 400] };
-            split(&data, &one(variance), &one(variance), Split::InScale).unwrap()
+            split(&data, &OnceLock::new(), &one(variance), &one(variance), Split::InScale).unwrap()
         };
         assert_eq!(of(1.0).masses.len(), 1);
         let two = of(5.0);
         assert_eq!((two.masses.as_slice(), two.means.as_slice()), (&[0.5, 0.5][..], &[0.0, 0.0][..]));
         assert!(two.covariances[1][(0, 0)] > 2.0 * two.covariances[0][(0, 0)]);
-    }
-
-    /// 900 rows of a standard normal law, as even as can be, and forty more at one spot of it.
-    #[test]
-    fn a_dense_spot_gets_a_cell_of_its_own_and_a_gaussian_none() {
-        let even = |i: usize, axis: usize| ((i + 1) as f64 * [0.754_877_666, 0.569_840_291][axis]).fract();
-        let with = |spot: usize| {
-            let rows = DMatrix::from_fn(900 + spot, 2, |i, axis| match i {
-                0..900 => {
-                    let (radius, angle) =
-                        ((-2.0 * even(i, 0).ln()).sqrt(), std::f64::consts::TAU * even(i, 1));
-                    radius * [angle.cos(), angle.sin()][axis]
-                }
-                _ => 0.8 + 0.02 * even(i, axis),
-            });
-            let n = rows.nrows();
-            let data = WeightedRows { rows, weights: vec![1.0; n] };
-            let mixture = MixtureParameters {
-                masses: DVector::from_element(1, 1.0),
-                means: DMatrix::zeros(1, 2),
-                covariances: vec![DMatrix::identity(2, 2)],
-            };
-            split(&data, &mixture, &mixture, Split::AtSpots).unwrap()
-        };
-        assert_eq!(with(0).masses.len(), 1);
-        let found = with(40);
-        assert!(found.masses.len() >= 2);
-        assert!(
-            (1..found.masses.len())
-                .all(|j| (found.means.row(j) - DMatrix::from_element(1, 2, 0.81)).amax() < 0.04)
-        );
     }
 }

@@ -1,10 +1,10 @@
 //! Coordinates in which the search for cells, which is isotropic, sees most structure: any linear map of the rows.
 
-use nalgebra::{DMatrix, DVector, SymmetricEigen};
+use nalgebra::{DMatrix, DVector, RowDVector, SymmetricEigen};
 
 use super::in_sample::has_few_rows;
 use super::witness::sharpest;
-use crate::linalg::transposed_product;
+use crate::linalg::{squared_distances, transposed_product};
 use crate::mixture::{CrossFit, CrossFittedMixture, MixtureParameters};
 use crate::rows::FoldedSample;
 
@@ -142,25 +142,18 @@ fn covariance(sample: &FoldedSample) -> DMatrix<f64> {
 /// The mean square of the differences of nearest neighbours, sought among the rows of `places`, in those of `rows`. Rows
 /// that are equal tell nothing of a shape.
 fn of_neighbours(places: &DMatrix<f64>, rows: &DMatrix<f64>) -> DMatrix<f64> {
-    let points = places.transpose();
-    let mut nearest = vec![(f64::INFINITY, 0); places.nrows()];
-    for i in 0..points.ncols() {
-        for j in 0..i {
-            let square = points.column(i).metric_distance(&points.column(j)).powi(2);
-            if square > 0.0 && square < nearest[i].0 {
-                nearest[i] = (square, j);
-            }
-            if square > 0.0 && square < nearest[j].0 {
-                nearest[j] = (square, i);
-            }
-        }
-    }
-    let differences: Vec<_> = nearest
-        .iter()
+    let mut squares = Vec::new();
+    let mut nearest = |place: RowDVector<f64>| {
+        squared_distances(places, place.iter().copied(), &mut squares);
+        let apart = squares.iter().enumerate().filter(|(_, square)| **square > 0.0 && square.is_finite());
+        apart.min_by(|a, b| a.1.total_cmp(b.1)).map(|(row, square)| (row, *square))
+    };
+    let differences: Vec<_> = places
+        .row_iter()
         .enumerate()
-        .filter(|(_, (square, _))| square.is_finite())
+        .filter_map(|(i, place)| nearest(place.into_owned()).map(|(j, square)| (i, j, square)))
         // Each counts alike, however far: rows between cells and strays would decide otherwise.
-        .map(|(i, (square, j))| (rows.row(i) - rows.row(*j)) / square.sqrt())
+        .map(|(i, j, square)| (rows.row(i) - rows.row(j)) / square.sqrt())
         .collect();
     if differences.is_empty() {
         return DMatrix::zeros(rows.ncols(), rows.ncols());
