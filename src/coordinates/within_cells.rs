@@ -132,15 +132,9 @@ fn covariance(sample: &FoldedSample) -> DMatrix<f64> {
 
 /// The rows of a sample in which cells are sought.
 pub(crate) fn first_rows(sample: &FoldedSample) -> FoldedSample {
-    let few = sample.rows.nrows().min(TUNING.width_rows);
-    FoldedSample {
-        rows: sample.rows.rows(0, few).into_owned(),
-        weights: sample.weights[..few].to_vec(),
-        folds: sample.folds[..few].iter().map(|fold| fold % TUNING.width_folds).collect(),
-        n_folds: TUNING.width_folds,
-        stands_for: few as u64,
-        ..*sample
-    }
+    let mut some = sample.first(TUNING.width_rows);
+    some.folds.iter_mut().for_each(|fold| *fold %= TUNING.width_folds);
+    FoldedSample { n_folds: TUNING.width_folds, stands_for: some.weights.len() as u64, ..some }
 }
 
 /// Variances of all columns of `rows` (n × d) around the means of the cells of `mixture`, which is one

@@ -73,6 +73,17 @@ impl FoldedSample {
         if part.weights.is_empty() { self.all() } else { part }.in_spatial_order()
     }
 
+    /// So many of the rows at most, which stand in random order.
+    pub(crate) fn first(&self, most: usize) -> Self {
+        let few = self.rows.nrows().min(most);
+        Self {
+            rows: self.rows.rows(0, few).into_owned(),
+            weights: self.weights[..few].to_vec(),
+            folds: self.folds[..few].to_vec(),
+            ..*self
+        }
+    }
+
     /// Whether it holds all rows that it stands for.
     pub(crate) fn is_complete(&self) -> bool {
         self.stands_for <= self.rows.nrows() as u64

@@ -1,7 +1,8 @@
-use nalgebra::DMatrix;
+use nalgebra::{DMatrix, DVector};
 
 use super::spatial_order::spatial_order;
 use crate::error::{Error, Result};
+use crate::linalg::transposed_product;
 
 /// Rows (n × d) with their weights.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +40,28 @@ impl WeightedRows {
     /// The same rows, near ones beside each other.
     pub(crate) fn in_spatial_order(&self) -> Self {
         self.select(&spatial_order(&self.rows))
+    }
+
+    /// Their mean, and their covariance around it.
+    pub(crate) fn mean_and_covariance(&self) -> (DVector<f64>, DMatrix<f64>) {
+        let total: f64 = self.weights.iter().sum();
+        let weights = DVector::from_column_slice(&self.weights) / total;
+        let mean = self.rows.tr_mul(&weights);
+        let centred = self.around(&mean);
+        let mut weighted = centred.clone();
+        for mut column in weighted.column_iter_mut() {
+            column.component_mul_assign(&weights);
+        }
+        (mean, transposed_product(&weighted, &centred))
+    }
+
+    /// The rows less `centre`.
+    pub(crate) fn around(&self, centre: &DVector<f64>) -> DMatrix<f64> {
+        let mut centred = self.rows.clone();
+        for (mut column, centre) in centred.column_iter_mut().zip(centre.iter()) {
+            column.add_scalar_mut(-centre);
+        }
+        centred
     }
 
     /// Are all values finite? `first_row` is the index of the first row in the data.

@@ -2,10 +2,8 @@
 
 use nalgebra::{DMatrix, DVector};
 
-use super::cell_moments::weigh;
 use super::covariance::span;
 use crate::kernels::{Gaussian, Gaussians};
-use crate::linalg::transposed_product;
 use crate::mixture::MixtureParameters;
 use crate::rows::WeightedRows;
 
@@ -34,15 +32,7 @@ impl Background {
     pub(super) fn of(data: &WeightedRows) -> Self {
         let dim = data.rows.ncols();
         let total: f64 = data.weights.iter().sum();
-        let weights = DVector::from_column_slice(&data.weights) / total;
-        let mean = data.rows.tr_mul(&weights);
-        let mut centred = data.rows.clone();
-        for (mut column, mean) in centred.column_iter_mut().zip(mean.iter()) {
-            column.add_scalar_mut(-mean);
-        }
-        let mut weighted = centred.clone();
-        weigh(&mut weighted, weights.as_slice());
-        let mut covariance = transposed_product(&weighted, &centred);
+        let (mean, mut covariance) = data.mean_and_covariance();
         let mean_variance = (covariance.trace() / dim as f64).max(f64::MIN_POSITIVE);
         if !span(total, dim) {
             // A background that is narrow across rows that hardly span all directions would take them all.
@@ -53,7 +43,7 @@ impl Background {
         }
         let farthest = match covariance.clone().cholesky() {
             Some(factor) => {
-                let mut standard = centred.transpose();
+                let mut standard = data.around(&mean).transpose();
                 factor.l_dirty().solve_lower_triangular_mut(&mut standard);
                 standard.column_iter().map(|z| z.norm_squared()).fold(0.0, f64::max)
             }

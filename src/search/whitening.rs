@@ -42,8 +42,8 @@ impl Whitening {
         if dim < 2 || sample.rest.count > 0.0 || has_few_rows(sample) {
             return None;
         }
-        let some = first(sample, ROWS);
-        let whole = Self::new(&covariance(&some))?;
+        let some = sample.first(ROWS);
+        let whole = Self::new(&some.all().mean_and_covariance().1)?;
         if whole.ratio() < LEAST_RATIO {
             return None;
         }
@@ -113,32 +113,6 @@ impl Whitening {
     }
 }
 
-/// Some of the rows, which stand in random order.
-fn first(sample: &FoldedSample, most: usize) -> FoldedSample {
-    let few = sample.rows.nrows().min(most);
-    FoldedSample {
-        rows: sample.rows.rows(0, few).into_owned(),
-        weights: sample.weights[..few].to_vec(),
-        folds: sample.folds[..few].to_vec(),
-        ..sample.clone()
-    }
-}
-
-/// Weighted, around the mean.
-fn covariance(sample: &FoldedSample) -> DMatrix<f64> {
-    let total: f64 = sample.weights.iter().sum();
-    let mut mean = DVector::zeros(sample.rows.ncols());
-    for (row, weight) in sample.rows.row_iter().zip(&sample.weights) {
-        mean += row.transpose() * (*weight / total);
-    }
-    let mut centred = sample.rows.clone();
-    for (mut row, weight) in centred.row_iter_mut().zip(&sample.weights) {
-        row -= mean.transpose();
-        row *= (*weight / total).sqrt();
-    }
-    transposed_product(&centred, &centred)
-}
-
 /// The mean square of the differences of nearest neighbours, sought among the rows of `places`, in those of `rows`. Rows
 /// that are equal tell nothing of a shape.
 fn of_neighbours(places: &DMatrix<f64>, rows: &DMatrix<f64>) -> DMatrix<f64> {
@@ -195,7 +169,7 @@ mod tests {
         // Within the lines the long direction was a million times as wide as the other, and is √(1 + 2/3 · 8²) = 6.6 times
         // where all rows are whitened; by nearest neighbours less. The bound is half as much again in variance.
         let line: Vec<_> = seen.row_iter().step_by(3).collect();
-        let within = covariance(&sample(DMatrix::from_rows(&line)));
+        let within = sample(DMatrix::from_rows(&line)).all().mean_and_covariance().1;
         let eigenvalues = within.symmetric_eigenvalues();
         assert!(eigenvalues.max() < 66.0 * eigenvalues.min(), "{eigenvalues}");
         assert!(Whitening::of(&sample(normals(900, 2, 2))).is_none());
