@@ -4,8 +4,8 @@ use nalgebra::DMatrix;
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::comparison::{require_close, require_equal, require_finite};
-use crate::cells::{CentreEstimates, Partition, Partitioner};
+use super::comparison::{require_close, require_equal};
+use crate::cells::{CentreEstimates, Partition, Partitioner, check_usable};
 use crate::error::Result;
 use crate::process::NoiseLevel;
 
@@ -25,7 +25,8 @@ const TOLERANCE: f64 = 1e-5;
 /// (up to what is common to all cells, which cancels).
 ///
 /// # Errors
-/// [`Error::CheckFailed`](crate::Error::CheckFailed) with the first property that does not hold; errors of the partitioner.
+/// [`Error::CheckFailed`](crate::Error::CheckFailed) with the first property that does not hold,
+/// [`Error::ShapeMismatch`](crate::Error::ShapeMismatch) for centres or frames of another shape; errors of the partitioner.
 ///
 /// # Examples
 /// ```
@@ -66,20 +67,10 @@ pub(super) fn three_clusters(rng: &mut dyn Rng) -> DMatrix<f64> {
 }
 
 fn check_cells(cells: &dyn Partition, bandwidth: f64, points: &DMatrix<f64>) -> Result<()> {
-    let (count, dim) = cells.centres().shape();
-    require_equal("columns of the centres", 0, 2, dim)?;
+    let count = cells.centres().nrows();
     require_equal("at least one centre", 0, 1, count.min(1))?;
-    require_finite("centres are finite", cells.centres())?;
-    for cell in 0..count {
-        let frame = cells.local_frame(bandwidth, cell);
-        for matrix in [&frame.scaling, &frame.slope] {
-            require_equal("rows of a local frame", cell, dim, matrix.nrows())?;
-            require_equal("columns of a local frame", cell, dim, matrix.ncols())?;
-            require_finite("local frames are finite", matrix)?;
-        }
-    }
+    check_usable(cells, points.ncols(), bandwidth, points)?;
     let together = cells.responsibilities(bandwidth, points)?;
-    require_finite("responsibilities are finite", &together)?;
     for (row, r) in together.row_iter().enumerate() {
         require_close("responsibilities sum to one", row, 1.0, r.sum(), 1e-9)?;
         require_close("responsibilities are not negative", row, 0.0, r.min().min(0.0), 0.0)?;
