@@ -94,13 +94,13 @@ fn search(
     Ok((candidates, chosen))
 }
 
-/// Few cells that come of one by splits, as long as each gains and is not clearly behind as few cells of a path, in the
+/// Cells that come of one by splits, as long as each gains and is not clearly behind as few cells of a path, in the
 /// place of others that are no better; returns the index of the fewest within reach.
 ///
-/// Where components are of unlike widths, narrow ones about the centre of a wide one say, the states of a path, all of
-/// one width, are right only when many small cells tile the wide one.
+/// Where components are of unlike widths, narrow ones about the centre of a wide one say, or where a density falls
+/// steeply at an edge, the states of a path, all of one width, are right only when many small cells tile the wide one.
 fn grow(candidates: &mut Vec<Candidate>, chosen: usize, kinds: &[Split], folds: &Folds<'_>) -> Result<usize> {
-    let most = candidates[chosen].mean_cells().min(COUNTED as f64);
+    let most = candidates[chosen].mean_cells();
     let mut grown = candidates[0].clone();
     folds.settle(&mut grown);
     let mut last = None;
