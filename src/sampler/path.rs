@@ -156,7 +156,11 @@ impl<'a> Path<'a> {
     }
 }
 
-/// The centres Û at the current step and at the one before it, for linear extrapolation in log τ.
+/// The centres Û along a path: where it is, and at the step before.
+///
+/// Between two levels they move linearly in log τ. A step begins with how they moved along the one before, since where it
+/// leads is not known yet; once it has arrived and the centres there are known, it is corrected by how they did move
+/// (the explicit and the implicit form of order two in turn, one evaluation a step).
 pub(super) struct Centres {
     pub(super) current: DMatrix<f64>,
     previous: DMatrix<f64>,
@@ -165,6 +169,10 @@ pub(super) struct Centres {
     /// Length in log τ of the step from `previous` to `current`; none at the first,
     /// and after one of length 0.
     distance: Option<f64>,
+    /// What the last step has added for the motion of the centres.
+    added: DMatrix<f64>,
+    /// What it adds for each unit by which they moved; none where it knows of no motion, or has been corrected.
+    share: Option<f64>,
 }
 
 impl Centres {
@@ -174,31 +182,58 @@ impl Centres {
             previous: DMatrix::zeros(n, dim),
             arrived: None,
             distance: None,
+            added: DMatrix::zeros(n, dim),
+            share: None,
         }
     }
 
-    /// Makes room for the next centres, a step of `length` further. A step that is lost in rounding,
-    /// where σ₀ is far above the noise, leaves nothing to extrapolate from.
-    pub(super) fn advance(&mut self, length: f64) {
-        std::mem::swap(&mut self.current, &mut self.previous);
-        self.arrived = None;
-        self.distance = (length > 0.0).then_some(length);
-    }
-
-    /// The step arrived where the centres are `centres`, before anything else moves the rows.
-    pub(super) fn arrive(&mut self, centres: &DMatrix<f64>) {
-        self.arrived = Some(centres.clone());
-    }
-
-    /// u ← decay · u + (1 − decay) · Û + slope · dÛ/dlog τ, the last term from the step before.
-    pub(super) fn pull(&self, state: &mut DMatrix<f64>, decay: f64, slope: f64) {
+    /// u ← decay · u + (1 − decay) · Û + slope · dÛ/dlog τ after a step of `length`, the last term from the step before;
+    /// and makes room for the next centres. A step that is lost in rounding, where σ₀ is far above the noise, leaves
+    /// nothing to extrapolate from.
+    pub(super) fn pull(&mut self, state: &mut DMatrix<f64>, decay: f64, slope: f64, length: f64) {
         let lead = self.distance.map_or(0.0, |distance| slope / distance);
         let arrived = self.arrived.as_ref().unwrap_or(&self.current);
         let moved = arrived.as_slice().iter().zip(self.previous.as_slice());
-        let centres = self.current.as_slice().iter().zip(moved);
-        for (u, (now, (after, before))) in state.as_mut_slice().iter_mut().zip(centres) {
-            *u = decay * *u + (1.0 - decay) * now + lead * (after - before);
+        let added = self.added.as_mut_slice().iter_mut().zip(moved);
+        for ((u, now), (added, (after, before))) in
+            state.as_mut_slice().iter_mut().zip(self.current.as_slice()).zip(added)
+        {
+            *added = lead * (after - before);
+            *u = decay * *u + (1.0 - decay) * now + *added;
         }
+        std::mem::swap(&mut self.current, &mut self.previous);
+        self.arrived = None;
+        self.distance = (length > 0.0).then_some(length);
+        self.share = self.distance.filter(|_| slope != 0.0).map(|length| slope / length);
+    }
+
+    /// Corrects the last step, the centres being known where it has arrived.
+    pub(super) fn correct(&mut self, state: &mut DMatrix<f64>) {
+        if let Some(share) = self.share.take() {
+            correct(state, share, &self.current, &self.previous, &self.added);
+        }
+    }
+
+    /// The same, the centres there being `centres`, before anything else moves the rows.
+    pub(super) fn arrive(&mut self, state: &mut DMatrix<f64>, centres: &DMatrix<f64>) {
+        if let Some(share) = self.share.take() {
+            correct(state, share, centres, &self.previous, &self.added);
+        }
+        self.arrived = Some(centres.clone());
+    }
+}
+
+/// u ← u + share · (now − before) − added.
+fn correct(
+    state: &mut DMatrix<f64>,
+    share: f64,
+    now: &DMatrix<f64>,
+    before: &DMatrix<f64>,
+    added: &DMatrix<f64>,
+) {
+    let moved = now.as_slice().iter().zip(before.as_slice()).zip(added.as_slice());
+    for (u, ((now, before), added)) in state.as_mut_slice().iter_mut().zip(moved) {
+        *u += share * (now - before) - added;
     }
 }
 

@@ -27,7 +27,7 @@ type MostCorrections = crate::format::AtMost<1_000>;
 /// Euler step would inflate its variance by a factor 1/(1 − ε/2). Where the centre moves with u, holding it
 /// loses variance, of second order in ε, and the loss adds up from step to step. So the next evaluation, which
 /// is made anyway, mends the step by the midpoint rule: u ← u + δ/(2 − δ) (Û_now − Û_held), δ = 1 − e^{−ε}. The
-/// predictor extrapolates Û from what its own last step did to it; what correctors do is noise to that. (With the
+/// predictor takes the motion of Û from what its own steps did to it; what correctors do is noise to that. (With the
 /// centre held, and their moves extrapolated, the variance of draws came out 1 to 5 % wrong; it is within .1 % for
 /// a Gaussian of up to three component widths, as that of [`Ddpm`](crate::Ddpm).)
 ///
@@ -131,14 +131,14 @@ impl Sampler for PredictorCorrector {
         let mut now = DMatrix::zeros(rows.nrows(), rows.ncols());
         for (index, step) in path.steps.iter().enumerate() {
             path.centres_into(step.level, &state, &mut centres.current)?;
+            centres.correct(&mut state);
             follow(&mut state, held.take(), &centres.current, midpoint);
-            ancestral_step(step, &centres, true, &mut state, rng);
-            centres.advance(step.length());
+            ancestral_step(step, &mut centres, true, &mut state, rng);
             let Some(level) = step.next.filter(|_| index + 1 < path.steps.len()) else { break };
             for correction in 0..self.corrections {
                 path.centres_into(level, &state, &mut now)?;
                 if correction == 0 {
-                    centres.arrive(&now);
+                    centres.arrive(&mut state, &now);
                 }
                 follow(&mut state, held.take(), &now, midpoint);
                 state.zip_apply(&now, |u, centre| *u = decay * *u + (1.0 - decay) * centre);

@@ -3,8 +3,10 @@
 use gmix_diffusion::nalgebra::{DMatrix, DVector};
 use gmix_diffusion::rand::{RngExt, SeedableRng, rngs::StdRng};
 use gmix_diffusion::rand_distr::{Distribution, Exp1, StandardNormal, StudentT};
-use gmix_diffusion::reference::targets;
-use gmix_diffusion::{DiffusionLearner, DiffusionModel, SingleCell, VoronoiPartitioner};
+use gmix_diffusion::reference::{GaussianMixture, Law, targets};
+use gmix_diffusion::{
+    DiffusionLearner, DiffusionModel, LogDensity, NoiseLevel, SingleCell, VoronoiPartitioner,
+};
 
 const ROWS: usize = 2_000;
 const DRAWS: usize = 10_000;
@@ -139,4 +141,33 @@ fn soft_cells_and_one_polynomial_on_a_line() {
     check("soft cells", soft(), &rows, 1.0, 2_000);
     check("soft cells, skewed", soft(), &skewed(), 1.0, 2_000);
     check("one cell", DiffusionLearner::new().with_partitioner(SingleCell), &rows, 1.0, 2_000);
+}
+
+/// By importance sampling from the law itself and, as often, from a Gaussian three times as wide: the mean of q/p is
+/// within three standard errors of one.
+#[test]
+fn the_default_in_five_and_ten_dimensions() {
+    for (name, law) in targets::all().into_iter().filter(|(_, law)| law.dim() >= 5) {
+        let mut rng = StdRng::seed_from_u64(4);
+        let rows = law.draw(ROWS, &mut rng);
+        let model = DiffusionLearner::new().fit(&rows, &mut rng).unwrap();
+        let dim = law.dim();
+        let means = DMatrix::from_fn(1, dim, |_, axis| rows.column(axis).mean());
+        let std = 3.0 * (rows.row_variance().sum() / dim as f64).sqrt();
+        let wide = GaussianMixture::spherical(DVector::from_element(1, 1.0), means, std).unwrap();
+        let ratios = |points: DMatrix<f64>| {
+            let fitted = model.log_density(&points).unwrap();
+            let own = law.log_density(NoiseLevel::CLEAN, &points).unwrap();
+            let other = wide.log_density(NoiseLevel::CLEAN, &points).unwrap();
+            let proposal = own.zip_map(&other, |a, b| (0.5 * (a - b).exp() + 0.5).ln()) + other;
+            (fitted - proposal).map(f64::exp)
+        };
+        // As many of each, so that their means count alike, each with its own variance.
+        let of = [ratios(law.draw(DRAWS, &mut rng)), ratios(wide.draw(DRAWS, &mut rng))];
+        let mass = 0.5 * (of[0].mean() + of[1].mean());
+        let std_error = 0.5 * ((of[0].variance() + of[1].variance()) / DRAWS as f64).sqrt();
+        println!("{name}: mass {mass:.4} ± {std_error:.4}");
+        assert!(std_error < 0.02, "{name}: ± {std_error}");
+        assert!((mass - 1.0).abs() < 3.0 * std_error, "{name}: {mass} ± {std_error}");
+    }
 }
