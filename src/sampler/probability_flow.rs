@@ -1,15 +1,13 @@
 use nalgebra::DMatrixViewMut;
 use rand::Rng;
 
+use super::ddpm::DEFAULT_STEPS;
 use super::path::{Centres, Path, Steps};
 use super::traits::Sampler;
 use crate::error::Result;
 use crate::process::NoiseLevels;
 use crate::score::ScoreModel;
 use crate::shapes::check_room;
-
-/// Steps, each one evaluation of the score.
-const DEFAULT_STEPS: usize = 20;
 
 /// The probability flow: a deterministic map from the start's Gaussian to the law (DDIM).
 ///
@@ -18,9 +16,9 @@ const DEFAULT_STEPS: usize = 20;
 /// last evaluation (Lu et al. 2022, arXiv 2211.01095), and then through this and the next, as in [`Ddpm`](crate::Ddpm).
 /// Only the start is random, and a draw is a smooth function of it.
 ///
-/// The default takes 20 steps, geometric in τ, one evaluation each, and more where they would be longer
-/// than .15 in log τ. At 20 steps its error with exact scores, in total variation of one coordinate and in the order of
-/// [`Ddpm`](crate::Ddpm)'s table, was .011, .013, .014, .007 and .007, at 30 .007, .008, .009, .008 and .008.
+/// The default takes 30 steps, geometric in τ, one evaluation each, and more where they would be longer
+/// than .15 in log τ. Its error with exact scores, in total variation of one coordinate and in the order of
+/// [`Ddpm`](crate::Ddpm)'s table, was .007, .008, .009, .008 and .008, and .011, .013, .014, .007 and .007 at 20 steps.
 ///
 /// Where σ₀ and the last level's noise are both 0 the flow would have to reach λ = −∞: it ends at the
 /// denoiser of the quietest level that has noise.
@@ -45,12 +43,12 @@ pub struct ProbabilityFlow {
 }
 
 impl ProbabilityFlow {
-    /// 20 steps, or as many as keep them below .15 in log τ.
+    /// 30 steps, or as many as keep them below .15 in log τ.
     pub fn new() -> Self {
         Self { steps: Steps::AtLeast(DEFAULT_STEPS) }
     }
 
-    /// Takes `steps` steps, geometric in τ between the ends of the levels; default 20 or more. The model is
+    /// Takes `steps` steps, geometric in τ between the ends of the levels; default 30 or more. The model is
     /// then asked at levels between the given ones.
     ///
     /// Zero is an error where the sampler is put in, and when sampling.
