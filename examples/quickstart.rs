@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let new_rows = model.sample(eruptions.rows.nrows(), &mut rng)?;
     let picture = Path::new("quickstart.svg");
     let names = ["eruption, minutes", "wait for the next, minutes"].map(String::from);
-    plot_fit(picture, &names, &eruptions.rows, &new_rows, Some(&|points| model.log_density(points)))?;
+    plot_fit(picture, &names, &eruptions.rows, &new_rows, Some(&|_, points| model.log_density(points)))?;
     print(&format!("data, new rows and learned density: {}\n", picture.display()))?;
     Ok(())
 }

@@ -91,10 +91,17 @@ impl Learned {
             (0..data.rows.nrows()).filter(|&row| data.rows.row(row).iter().all(|value| !value.is_nan()));
         let data = data.rows.select_rows(&whole.collect::<Vec<_>>());
         let new_rows = self.draw(data.nrows(), rng)?.rows;
-        let log_density = |points: &DMatrix<f64>| self.model.log_density(points);
+        // Marginal laws are known in closed form alone.
+        let all = self.columns.len();
+        let mixture = self.model.mixture();
+        let log_density = |columns: &[usize], points: &DMatrix<f64>| match &mixture {
+            Ok(mixture) if columns.len() < all => mixture.marginal(columns)?.log_density(points),
+            _ => self.model.log_density(points),
+        };
         // A density on a line or a point cannot be shown in the plane.
         let fills_space = self.model.units().hull_axes().is_none();
-        let shown: Option<&LogDensity<'_>> = if fills_space { Some(&log_density) } else { None };
+        let is_known = fills_space && (all <= 2 || mixture.is_ok());
+        let shown: Option<&LogDensity<'_>> = if is_known { Some(&log_density) } else { None };
         fit_svg(&self.columns, &data, &new_rows, shown).map_err(|error| error.to_string())
     }
 

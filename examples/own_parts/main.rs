@@ -99,7 +99,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let given = weights.iter().filter(|&&w| w > 1.0).sum::<f64>() / weights.iter().sum::<f64>();
     print(&format!("weight at the right: {given:.3}; of the new rows: {drawn:.3}\n"))?;
     let picture = Path::new("own_parts.svg");
-    let density = |points: &_| model.log_density(points);
+    let density = |_: &[usize], points: &_| model.log_density(points);
     plot_fit(picture, &["x", "y"].map(String::from), &rows, &new_rows, Some(&density))?;
     print(&format!("data before weighting, new rows and learned density: {}\n", picture.display()))?;
     Ok(())

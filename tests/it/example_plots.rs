@@ -36,11 +36,10 @@ fn draw(
     Ok(fs::read_to_string(path).unwrap())
 }
 
-/// −|x − (10, 20, …)|²/2.
-fn bell(points: &DMatrix<f64>) -> gmix_diffusion::Result<DVector<f64>> {
-    Ok(DVector::from_fn(points.nrows(), |i, _| {
-        -0.5 * (0..points.ncols()).map(|j| (points[(i, j)] - 10.0 * (j as f64 + 1.0)).powi(2)).sum::<f64>()
-    }))
+/// −|x − (10, 20, …)|²/2 of the columns asked for.
+fn bell(columns: &[usize], points: &DMatrix<f64>) -> gmix_diffusion::Result<DVector<f64>> {
+    let square = |i: usize, j: usize| (points[(i, j)] - 10.0 * (columns[j] as f64 + 1.0)).powi(2);
+    Ok(DVector::from_fn(points.nrows(), |i, _| -0.5 * (0..points.ncols()).map(|j| square(i, j)).sum::<f64>()))
 }
 
 #[test]
@@ -55,11 +54,27 @@ fn names_the_columns_on_an_opaque_ground() {
     }
 }
 
+/// Four columns: a panel for every pair and every column, with the density of just these.
 #[test]
-fn many_columns_are_shown_in_principal_directions() {
-    let svg = draw(&picture("principal"), &rows(50, 4), &rows(50, 4), Some(&bell)).unwrap();
-    assert!(svg.contains("principal direction 1") && svg.contains("principal direction 2"));
-    assert!(!svg.contains("learned density"));
+fn of_many_columns_every_pair_is_shown() {
+    let asked = std::cell::RefCell::new(Vec::new());
+    let density = |columns: &[usize], points: &DMatrix<f64>| {
+        asked.borrow_mut().push(columns.to_vec());
+        assert_eq!(points.ncols(), columns.len());
+        bell(columns, points)
+    };
+    let svg = draw(&picture("pairs"), &rows(50, 4), &rows(70, 4), Some(&density)).unwrap();
+    for text in ["data (50 rows)", "new rows (70 rows)", "learned density", "mass inside"] {
+        assert!(svg.contains(text), "{text}");
+    }
+    // Names stand at the left and below.
+    assert_eq!(svg.matches("column 0 &lt;mm&gt;").count(), 2);
+    let expected = [&[0][..], &[0, 1], &[1], &[0, 2], &[1, 2], &[2], &[0, 3], &[1, 3], &[2, 3], &[3]];
+    assert_eq!(*asked.borrow(), expected);
+    let without = draw(&picture("pairs"), &rows(50, 4), &rows(70, 4), None).unwrap();
+    assert!(!without.contains("mass inside"));
+    let many = draw(&picture("pairs"), &rows(20, 11), &rows(20, 11), None).unwrap();
+    assert!(many.contains("the last 3 columns are not shown"));
 }
 
 #[test]
@@ -75,7 +90,7 @@ fn says_how_many_rows_are_not_shown() {
 fn the_darkest_region_is_where_the_density_is_highest() {
     // Uniform on the left half of the picture: each region of highest density lies there.
     let data = DMatrix::from_row_slice(2, 2, &[0.0, 0.0, 1.0, 1.0]);
-    let half = |points: &DMatrix<f64>| {
+    let half = |_: &[usize], points: &DMatrix<f64>| {
         Ok(DVector::from_fn(
             points.nrows(),
             |i, _| if points[(i, 0)] < 0.5 { 0.0 } else { f64::NEG_INFINITY },
@@ -106,9 +121,11 @@ fn data_without_spread_can_be_drawn() {
 #[test]
 fn a_failure_names_the_file_and_leaves_none() {
     let path = picture("failure");
-    let broken = |_: &DMatrix<f64>| Err(Error::custom("no density today"));
-    let not_a_number = |points: &DMatrix<f64>| Ok(DVector::from_element(points.nrows(), f64::NAN));
-    let nowhere = |points: &DMatrix<f64>| Ok(DVector::from_element(points.nrows(), f64::NEG_INFINITY));
+    let broken = |_: &[usize], _: &DMatrix<f64>| Err(Error::custom("no density today"));
+    let not_a_number =
+        |_: &[usize], points: &DMatrix<f64>| Ok(DVector::from_element(points.nrows(), f64::NAN));
+    let nowhere =
+        |_: &[usize], points: &DMatrix<f64>| Ok(DVector::from_element(points.nrows(), f64::NEG_INFINITY));
     let mut infinite = rows(9, 2);
     infinite[(3, 1)] = f64::INFINITY;
     for (result, message) in [

@@ -4,7 +4,7 @@ use gmix_diffusion::nalgebra::DMatrix;
 use plotters::prelude::*;
 
 use super::view::{View, two_columns};
-use super::{Area, MARGIN, Outcome, PANEL, axes, canvas, drawn_rows, text, title};
+use super::{Area, DRAWN_ROWS, MARGIN, Outcome, PANEL, axes, canvas, drawn_rows, text, title};
 
 /// Okabe and Ito's palette without its yellow, which is faint on white; from the eighth group on they come again.
 const COLOURS: [RGBColor; 7] = [
@@ -44,10 +44,7 @@ pub(crate) fn groups_svg(
             (vec![column_names[0].clone(), "cluster".into()], plane)
         }
         2 => (column_names.to_vec(), data.clone()),
-        _ => {
-            let (names, plane, _) = two_columns(data, data);
-            (names, plane)
-        }
+        _ => two_columns(data),
     };
     let mut svg = String::new();
     draw(&mut svg, &names, &plane, groups)?;
@@ -60,7 +57,7 @@ fn draw(svg: &mut String, names: &[String], plane: &DMatrix<f64>, groups: &[Opti
     let (panel, key) = area.split_horizontally(PANEL);
     let ranges = [view.axis(0), view.axis(1)];
     let mut chart = axes(&panel, &title("data", plane, &view), [&names[0], &names[1]], ranges)?;
-    chart.draw_series(drawn_rows(plane.nrows()).map(|row| {
+    chart.draw_series(drawn_rows(plane.nrows(), DRAWN_ROWS).map(|row| {
         Circle::new((plane[(row, 0)], plane[(row, 1)]), 2, colour(groups[row]).mix(0.6).filled())
     }))?;
     draw_key(&key, groups)?;

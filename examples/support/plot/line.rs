@@ -5,7 +5,8 @@ use plotters::prelude::*;
 
 use super::view::View;
 use super::{
-    DATA_COLOUR, LogDensity, NEW_COLOUR, Outcome, axes, canvas, drawn_rows, relative_density, text, title,
+    AtPoints, DATA_COLOUR, DRAWN_ROWS, LogDensity, NEW_COLOUR, Outcome, axes, canvas, drawn_rows,
+    relative_density, text, title,
 };
 
 /// Points on the density's curve.
@@ -20,8 +21,10 @@ pub(super) fn draw(
     new_rows: &DMatrix<f64>,
     log_density: Option<&LogDensity<'_>>,
 ) -> Outcome {
-    let curve =
-        log_density.map(|log_density| density_curve(log_density, view)).transpose()?.unwrap_or_default();
+    let curve = log_density
+        .map(|law| density_curve(&|points: &_| law(&[0], points), view))
+        .transpose()?
+        .unwrap_or_default();
     let bins = view.nodes(0, bin_count(data, view) + 1);
     let samples = [("data", data, DATA_COLOUR), ("new rows", new_rows, NEW_COLOUR)];
     let heights = samples.map(|(_, rows, _)| histogram(rows, &bins));
@@ -40,7 +43,7 @@ pub(super) fn draw(
             Rectangle::new([(bin[0], 0.0), (bin[1], height)], colour.mix(0.35).filled())
         }))?;
         chart.draw_series(
-            drawn_rows(rows.nrows())
+            drawn_rows(rows.nrows(), DRAWN_ROWS)
                 .map(|row| rows[row])
                 .filter(|&x| view.contains([x]))
                 .map(|x| PathElement::new([(x, 0.0), (x, 0.025 * top)], colour.mix(0.6))),
@@ -63,7 +66,7 @@ pub(super) fn draw(
 }
 
 /// Freedman and Diaconis's bin width, 2 · interquartile range · n^(−1/3), within reason.
-fn bin_count(data: &DMatrix<f64>, view: &View) -> usize {
+pub(super) fn bin_count(data: &DMatrix<f64>, view: &View) -> usize {
     let mut sorted = data.as_slice().to_vec();
     sorted.sort_by(f64::total_cmp);
     let n = sorted.len();
@@ -74,7 +77,7 @@ fn bin_count(data: &DMatrix<f64>, view: &View) -> usize {
 }
 
 /// Densities of the bins: shares of all rows, also of those out of view, over the bins' width.
-fn histogram(rows: &DMatrix<f64>, bins: &[f64]) -> Vec<f64> {
+pub(super) fn histogram(rows: &DMatrix<f64>, bins: &[f64]) -> Vec<f64> {
     let (start, width) = (bins[0], bins[1] - bins[0]);
     let mut heights = vec![0.0; bins.len() - 1];
     for &x in rows.iter() {
@@ -86,7 +89,7 @@ fn histogram(rows: &DMatrix<f64>, bins: &[f64]) -> Vec<f64> {
     heights
 }
 
-fn density_curve(log_density: &LogDensity<'_>, view: &View) -> Outcome<Vec<(f64, f64)>> {
+pub(super) fn density_curve(log_density: &AtPoints<'_>, view: &View) -> Outcome<Vec<(f64, f64)>> {
     let nodes = view.nodes(0, CURVE_POINTS);
     let (relative, maximum) =
         relative_density(log_density, &DMatrix::from_column_slice(CURVE_POINTS, 1, &nodes))?;

@@ -2,6 +2,7 @@
 
 pub(crate) mod groups;
 mod line;
+mod pairs;
 mod plane;
 mod view;
 
@@ -15,10 +16,13 @@ use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
 use super::output::write_whole;
-use view::{View, two_columns};
+use view::View;
 
-/// Natural log-density at the rows of a matrix.
-pub(crate) type LogDensity<'a> = dyn Fn(&DMatrix<f64>) -> gmix_diffusion::Result<DVector<f64>> + 'a;
+/// Natural log-density of some of the columns, by their indices, at the rows of a matrix of these.
+pub(crate) type LogDensity<'a> = dyn Fn(&[usize], &DMatrix<f64>) -> gmix_diffusion::Result<DVector<f64>> + 'a;
+
+/// The same of columns that are settled.
+type AtPoints<'a> = dyn Fn(&DMatrix<f64>) -> gmix_diffusion::Result<DVector<f64>> + 'a;
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -52,10 +56,9 @@ pub(crate) fn plot_fit(
 /// A picture, as SVG, of `data` (n × d) beside `new_rows` (m × d).
 ///
 /// One column: histograms and a rug, with the density as a curve. Two columns: scatter plots, and the
-/// density as the regions of highest density that hold a given share of the mass. More columns: both
-/// samples in the first two principal directions of the standardised data, without the density; for
-/// two columns of your choice, pass just those. All panels share their axes, whose range is that of
-/// the data; a title says how many rows lie outside or are left out.
+/// density as the regions of highest density that hold a given share of the mass. More columns: all pairs
+/// of them, with the densities of pairs and of single columns. The range of axes is that of the data; for one
+/// and two columns a title says how many rows lie outside or are left out.
 pub(crate) fn fit_svg(
     column_names: &[String],
     data: &DMatrix<f64>,
@@ -87,10 +90,7 @@ fn draw_fit(
     match data.ncols() {
         1 => line::draw(svg, &column_names[0], &view, data, new_rows, log_density),
         2 => plane::draw(svg, column_names, &view, data, new_rows, log_density),
-        _ => {
-            let (names, data, new_rows) = two_columns(data, new_rows);
-            plane::draw(svg, &names, &View::of(&data, MARGIN), &data, &new_rows, None)
-        }
+        _ => pairs::draw(svg, column_names, &view, data, new_rows, log_density),
     }
 }
 
@@ -158,14 +158,14 @@ fn title(what: &str, rows: &DMatrix<f64>, view: &View) -> String {
     title + ")"
 }
 
-/// Indices of the rows to draw, evenly spread over all.
-fn drawn_rows(n: usize) -> impl Iterator<Item = usize> {
-    let drawn = n.min(DRAWN_ROWS);
+/// Indices of the rows to draw, `most` of them, evenly spread over all.
+fn drawn_rows(n: usize, most: usize) -> impl Iterator<Item = usize> {
+    let drawn = n.min(most);
     (0..drawn).map(move |i| i * n / drawn)
 }
 
 /// exp(log_density − its maximum) at the rows of `points`, and that maximum.
-fn relative_density(log_density: &LogDensity<'_>, points: &DMatrix<f64>) -> Outcome<(Vec<f64>, f64)> {
+fn relative_density(log_density: &AtPoints<'_>, points: &DMatrix<f64>) -> Outcome<(Vec<f64>, f64)> {
     let values = log_density(points)?;
     if values.len() != points.nrows() || values.iter().any(|value| value.is_nan()) {
         return Err("the log-density is not one number for each row".into());

@@ -7,8 +7,8 @@ use plotters::prelude::*;
 
 use super::view::View;
 use super::{
-    Area, Chart, DATA_COLOUR, LogDensity, NEW_COLOUR, Outcome, PANEL, axes, canvas, drawn_rows,
-    relative_density, text, title,
+    Area, AtPoints, Chart, DATA_COLOUR, DRAWN_ROWS, LogDensity, NEW_COLOUR, Outcome, PANEL, axes, canvas,
+    drawn_rows, relative_density, text, title,
 };
 
 /// Points on each axis where the density is evaluated, and painted after interpolation.
@@ -27,7 +27,7 @@ const REGIONS: [(f64, RGBColor); 6] = [
 ];
 
 /// Width of the key to the regions, in pixels.
-const KEY: u32 = 76;
+pub(super) const KEY: u32 = 76;
 
 /// Scatter plots of the samples and, where there is one, the density.
 pub(super) fn draw(
@@ -38,7 +38,8 @@ pub(super) fn draw(
     new_rows: &DMatrix<f64>,
     log_density: Option<&LogDensity<'_>>,
 ) -> Outcome {
-    let density = log_density.map(|log_density| GridDensity::evaluate(log_density, view)).transpose()?;
+    let density =
+        log_density.map(|law| GridDensity::evaluate(&|points: &_| law(&[0, 1], points), view)).transpose()?;
     let (panels, key) = if density.is_some() { (3, KEY) } else { (2, 0) };
     let area = canvas(svg, panels, key)?;
     let (charts, key_area) = area.split_horizontally(panels * PANEL);
@@ -47,31 +48,39 @@ pub(super) fn draw(
     for (chart, what, rows, colour) in
         [(&charts[0], "data", data, DATA_COLOUR), (&charts[1], "new rows", new_rows, NEW_COLOUR)]
     {
-        scatter(&mut axes(chart, &title(what, rows, view))?, rows, view, colour)?;
+        scatter(&mut axes(chart, &title(what, rows, view))?, rows, view, colour, DRAWN_ROWS, 2)?;
     }
     if let Some(density) = density {
-        paint(&mut axes(&charts[2], "learned density")?, &density, view)?;
+        paint(&mut axes(&charts[2], "learned density")?, &density, view, PAINTED)?;
         draw_key(&key_area)?;
     }
     area.present()?;
     Ok(())
 }
 
-fn scatter(chart: &mut Chart<'_, '_>, rows: &DMatrix<f64>, view: &View, colour: RGBColor) -> Outcome {
-    let points = drawn_rows(rows.nrows()).map(|row| (rows[(row, 0)], rows[(row, 1)]));
+/// `most` of the rows, evenly spread over all, as dots of a radius in pixels.
+pub(super) fn scatter(
+    chart: &mut Chart<'_, '_>,
+    rows: &DMatrix<f64>,
+    view: &View,
+    colour: RGBColor,
+    most: usize,
+    radius: u32,
+) -> Outcome {
+    let points = drawn_rows(rows.nrows(), most).map(|row| (rows[(row, 0)], rows[(row, 1)]));
     chart.draw_series(
         points
             .filter(|&(x, y)| view.contains([x, y]))
-            .map(|point| Circle::new(point, 2, colour.mix(0.5).filled())),
+            .map(|point| Circle::new(point, radius, colour.mix(0.5).filled())),
     )?;
     Ok(())
 }
 
 /// A density at the nodes of a square grid, up to a constant factor.
-struct GridDensity(DMatrix<f64>);
+pub(super) struct GridDensity(DMatrix<f64>);
 
 impl GridDensity {
-    fn evaluate(log_density: &LogDensity<'_>, view: &View) -> Outcome<Self> {
+    pub(super) fn evaluate(log_density: &AtPoints<'_>, view: &View) -> Outcome<Self> {
         let (x, y) = (view.nodes(0, GRID), view.nodes(1, GRID));
         let points =
             DMatrix::from_fn(GRID * GRID, 2, |i, axis| if axis == 0 { x[i % GRID] } else { y[i / GRID] });
@@ -107,17 +116,22 @@ impl GridDensity {
     }
 }
 
-/// Fills the regions, each run of one colour in a row of the painted grid as one rectangle.
-fn paint(chart: &mut Chart<'_, '_>, density: &GridDensity, view: &View) -> Outcome {
+/// Fills the regions, each run of one colour in a row of `painted` rows and columns as one rectangle.
+pub(super) fn paint(
+    chart: &mut Chart<'_, '_>,
+    density: &GridDensity,
+    view: &View,
+    painted: usize,
+) -> Outcome {
     let thresholds = density.thresholds();
-    let (x, y) = (view.nodes(0, PAINTED + 1), view.nodes(1, PAINTED + 1));
-    let middle = |index: usize| (index as f64 + 0.5) / PAINTED as f64;
-    for row in 0..PAINTED {
+    let (x, y) = (view.nodes(0, painted + 1), view.nodes(1, painted + 1));
+    let middle = |index: usize| (index as f64 + 0.5) / painted as f64;
+    for row in 0..painted {
         let region = |column: usize| {
             let value = density.at(middle(column), middle(row));
             thresholds.iter().rposition(|&threshold| value >= threshold)
         };
-        for (run, region) in runs((0..PAINTED).map(region)) {
+        for (run, region) in runs((0..painted).map(region)) {
             if let Some(region) = region {
                 let corners = [(x[run.start], y[row]), (x[run.end], y[row + 1])];
                 chart.draw_series([Rectangle::new(corners, REGIONS[region].1.filled())])?;
@@ -139,7 +153,7 @@ fn runs<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<(Range<usize>, T)>
     runs
 }
 
-fn draw_key(area: &Area<'_>) -> Outcome {
+pub(super) fn draw_key(area: &Area<'_>) -> Outcome {
     let (left, top, height) = (2, 60, 24);
     area.draw(&Text::new("mass inside", (left, top - 22), text(13)))?;
     for (index, (share, colour)) in REGIONS.iter().enumerate() {

@@ -28,6 +28,11 @@ impl View {
         self.0[axis].clone()
     }
 
+    /// Of some of the axes.
+    pub(super) fn of_columns(&self, axes: &[usize]) -> Self {
+        Self(axes.iter().map(|&axis| self.axis(axis)).collect())
+    }
+
     /// Whether a point can be seen; one that is not finite cannot.
     pub(super) fn contains(&self, point: impl IntoIterator<Item = f64>) -> bool {
         self.0.iter().zip(point).all(|(range, value)| range.contains(&value))
@@ -40,12 +45,8 @@ impl View {
     }
 }
 
-/// Both samples in the first two principal directions of the standardised data, and the names of
-/// these directions.
-pub(super) fn two_columns(
-    data: &DMatrix<f64>,
-    new_rows: &DMatrix<f64>,
-) -> (Vec<String>, DMatrix<f64>, DMatrix<f64>) {
+/// The data in their first two principal directions, standardised, and the names of these directions.
+pub(super) fn two_columns(data: &DMatrix<f64>) -> (Vec<String>, DMatrix<f64>) {
     let means: Vec<f64> = data.column_iter().map(|column| column.mean()).collect();
     // A constant column stays at 0.
     let scales: Vec<f64> = data
@@ -53,10 +54,8 @@ pub(super) fn two_columns(
         .map(|column| column.variance().sqrt())
         .map(|std| if std > 0.0 { 1.0 / std } else { 0.0 })
         .collect();
-    let standardise = |rows: &DMatrix<f64>| {
-        DMatrix::from_fn(rows.nrows(), rows.ncols(), |i, j| (rows[(i, j)] - means[j]) * scales[j])
-    };
-    let standardised = standardise(data);
+    let standardised =
+        DMatrix::from_fn(data.nrows(), data.ncols(), |i, j| (data[(i, j)] - means[j]) * scales[j]);
     let correlation = standardised.transpose() * &standardised / data.nrows() as f64;
     let eigen = SymmetricEigen::new(correlation);
     let mut order: Vec<usize> = (0..data.ncols()).collect();
@@ -80,5 +79,5 @@ pub(super) fn two_columns(
         })
         .collect();
     let directions = DMatrix::from_columns(&directions);
-    (names, standardised * &directions, standardise(new_rows) * &directions)
+    (names, standardised * directions)
 }
