@@ -173,21 +173,6 @@ pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     sums.iter().sum::<f64>() + rest
 }
 
-/// |x − y|² of every row x of `rows`, y being `point`. Of differences, so that rows near each other keep their digits.
-pub(crate) fn squared_distances(
-    rows: &DMatrix<f64>,
-    point: impl Iterator<Item = f64>,
-    squares: &mut Vec<f64>,
-) {
-    squares.clear();
-    squares.resize(rows.nrows(), 0.0);
-    for (column, own) in rows.column_iter().zip(point) {
-        for (square, other) in squares.iter_mut().zip(column.iter()) {
-            *square += (other - own) * (other - own);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,13 +204,5 @@ mod tests {
             let expected = a.transpose() * &b;
             approx::assert_relative_eq!(transposed_product(&a, &b), expected, epsilon = 1e-12);
         }
-    }
-
-    #[test]
-    fn squared_distances_are_those_of_the_differences() {
-        let rows = DMatrix::from_row_slice(3, 2, &[1.0, 2.0, 4.0, 6.0, 1e9, 2.0]);
-        let mut squares = vec![7.0];
-        squared_distances(&rows, [1.0, 2.0].into_iter(), &mut squares);
-        assert_eq!(squares, [0.0, 25.0, (1e9 - 1.0) * (1e9 - 1.0)]);
     }
 }

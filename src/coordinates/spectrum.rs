@@ -7,7 +7,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::hull::DEGENERATE;
 use crate::error::{Error, Result};
-use crate::linalg::squared_distances;
+use crate::kernels::squared_distances;
 use crate::rows::{FoldedSample, IsotropicRest};
 
 /// A flat bottom has this many directions at least.

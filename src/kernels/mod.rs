@@ -4,6 +4,8 @@
 //! time. No product and sum is fused, so that every generation gives the same bits. A fourth of the code of the
 //! library is theirs: what is long and used by several is a function of its own, compiled once a generation.
 
+pub(crate) use distances::squared_distances;
+pub(crate) use exponential_sums::add_exponential_sums;
 pub(crate) use gaussians::{BLOCK, Cell, FARTHEST, FEW_AXES, Gaussian, Gaussians, ManyAxes, load_rows};
 pub(crate) use lanes::{LANES, Lanes, Rows};
 pub(crate) use linear::linear_forms_into;
@@ -45,6 +47,8 @@ macro_rules! vectorised {
 }
 pub(crate) use vectorised;
 
+mod distances;
+mod exponential_sums;
 mod gaussians;
 mod lanes;
 mod linear;

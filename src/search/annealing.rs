@@ -11,8 +11,7 @@ use super::covariance::least_variance;
 use super::expectation_maximisation::{LOG_NEGLIGIBLE, for_each_block, light_cell};
 use crate::cells::{Partition, VoronoiCells};
 use crate::error::{Error, Result};
-use crate::kernels::{FEW_AXES, Gaussian, Gaussians, responsibilities_above};
-use crate::linalg::squared_distances;
+use crate::kernels::{FEW_AXES, Gaussian, Gaussians, responsibilities_above, squared_distances};
 use crate::mixture::MixtureParameters;
 use crate::rows::WeightedRows;
 

@@ -3,7 +3,7 @@
 use nalgebra::DMatrix;
 
 use super::expectation_maximisation::mixture_log_density;
-use crate::linalg::squared_distances;
+use crate::kernels::squared_distances;
 use crate::mixture::MixtureParameters;
 use crate::rows::WeightedRows;
 
@@ -37,8 +37,7 @@ impl Spots {
         let (n, mut squares) = (rows.weights.len(), Vec::new());
         let mut neighbours = |i: usize| {
             squared_distances(&rows.rows, rows.rows.row(i).iter().copied(), &mut squares);
-            let square = largest_of_least(NEIGHBOURS + 1, &squares);
-            let nearest: Vec<usize> = (0..n).filter(|&j| squares[j] < square).collect();
+            let (nearest, square) = nearest(NEIGHBOURS, &squares);
             let weight = nearest.iter().map(|&j| rows.weights[j]).sum::<f64>() - rows.weights[i];
             Neighbours { nearest, square, weight }
         };
@@ -86,17 +85,18 @@ impl Spots {
     }
 }
 
-/// The largest of the `count` least values.
-fn largest_of_least(count: usize, values: &[f64]) -> f64 {
-    let mut least = vec![f64::INFINITY; count];
-    for &value in values {
-        if value < least[count - 1] {
-            let place = least.partition_point(|other| *other <= value);
+/// Where the `count` least of more values are, but those that equal the next one; and this.
+fn nearest(count: usize, values: &[f64]) -> (Vec<usize>, f64) {
+    let mut least = vec![(f64::INFINITY, 0); count + 1];
+    for (index, &value) in values.iter().enumerate() {
+        if value < least[count].0 {
+            let place = least.partition_point(|other| other.0 <= value);
             least[place..].rotate_right(1);
-            least[place] = value;
+            least[place] = (value, index);
         }
     }
-    least[count - 1]
+    let next = least[count].0;
+    (least.into_iter().filter(|(value, _)| *value < next).map(|(_, index)| index).collect(), next)
 }
 
 #[cfg(test)]

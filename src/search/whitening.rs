@@ -4,7 +4,8 @@ use nalgebra::{DMatrix, DVector, RowDVector, SymmetricEigen};
 
 use super::in_sample::has_few_rows;
 use super::witness::sharpest;
-use crate::linalg::{squared_distances, transposed_product};
+use crate::kernels::squared_distances;
+use crate::linalg::transposed_product;
 use crate::mixture::{CrossFit, CrossFittedMixture, MixtureParameters};
 use crate::rows::FoldedSample;
 

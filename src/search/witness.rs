@@ -4,6 +4,7 @@ use nalgebra::{DMatrix, DVector};
 
 use super::background::Background;
 use super::decision::{CLEARLY, Lead};
+use crate::kernels::{add_exponential_sums, squared_distances};
 use crate::rows::{FoldedSample, WeightedRows};
 
 /// So many rows judge, or as many as make so many pairs with kernels. These stand on all other rows: fewer would not show
@@ -14,8 +15,6 @@ const PAIRS: usize = 4_000_000;
 const ROWS_FOR_UNITS: usize = 250;
 /// Bandwidths, each less than the one before by √2: from that of one Gaussian to a four-thousandth of it.
 const BANDWIDTHS: usize = 24;
-/// Kernels below this share of their height are left out.
-const NEGLIGIBLE: f64 = 1e-30;
 
 /// What a kernel density says of some of the rows that judge: with the bandwidth that these like best.
 ///
@@ -53,7 +52,7 @@ impl Witness {
         // The rule of thumb for one Gaussian (Silverman 1986) is the widest that can be of use.
         let count = training.weights.len() as f64;
         let widest = variances.fold(0.0, f64::max).sqrt() * count.powf(-1.0 / (dim + 4.0));
-        let sums = kernel_sums(training, &points, widest);
+        let sums = kernel_sums(training, &points.rows, widest);
         let total: f64 = training.weights.iter().sum();
         let behind = background.log_density(&points.rows);
         let width = |bandwidth: usize| widest * 0.5f64.powf(0.5 * bandwidth as f64);
@@ -62,7 +61,7 @@ impl Witness {
             let log_height = -dim * (width.ln() + 0.5 * std::f64::consts::TAU.ln()) - total.ln();
             let before = (1.0 - background.least_mass).ln() + log_height;
             let at = |(row, behind): (usize, &f64)| {
-                let own = before + sums[(row, bandwidth)].ln();
+                let own = before + sums[(bandwidth, row)].ln();
                 let peak = own.max(*behind);
                 peak + ((own - peak).exp() + (behind - peak).exp()).ln()
             };
@@ -128,26 +127,15 @@ pub(crate) fn column_bandwidths(sample: &FoldedSample) -> DVector<f64> {
     })
 }
 
-/// Σ w exp(−|x − y|²/2h²) over the rows y of `kernels` at the rows x of `points`, one column a bandwidth h.
-fn kernel_sums(kernels: &WeightedRows, points: &WeightedRows, widest: f64) -> DMatrix<f64> {
-    let mut sums = DMatrix::zeros(points.rows.nrows(), BANDWIDTHS);
-    let (centres, points) = (kernels.rows.transpose(), points.rows.transpose());
-    for (i, point) in points.column_iter().enumerate() {
-        for (centre, weight) in centres.column_iter().zip(&kernels.weights) {
-            let mut square = 0.0;
-            for (a, b) in point.iter().zip(centre.iter()) {
-                square += (a - b) * (a - b);
-            }
-            let mut value = (-0.5 * square / (widest * widest)).exp();
-            for bandwidth in 0..BANDWIDTHS {
-                if value < NEGLIGIBLE {
-                    break;
-                }
-                sums[(i, bandwidth)] += weight * value;
-                // A bandwidth less by √2: the exponent is twice as large.
-                value *= value;
-            }
-        }
+/// Σ w exp(−|x − y|²/2h²) over the rows y of `kernels` at the rows x of `points`, one column a point and one row a
+/// bandwidth h. A bandwidth less by √2 has twice the exponent.
+fn kernel_sums(kernels: &WeightedRows, points: &DMatrix<f64>, widest: f64) -> DMatrix<f64> {
+    let mut sums = DMatrix::zeros(BANDWIDTHS, points.nrows());
+    let mut exponents = Vec::new();
+    for (point, mut sums) in points.row_iter().zip(sums.column_iter_mut()) {
+        squared_distances(&kernels.rows, point.iter().copied(), &mut exponents);
+        exponents.iter_mut().for_each(|value| *value *= -0.5 / (widest * widest));
+        add_exponential_sums(&exponents, &kernels.weights, sums.as_mut_slice());
     }
     sums
 }
