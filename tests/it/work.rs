@@ -142,7 +142,7 @@ fn a_draw_takes_as_many_evaluations_as_its_sampler_has_steps() {
     let samplers: [(&dyn Sampler, usize); 5] = [
         (&Ddpm::new(), 30),
         (&Ddpm::new().with_steps(16), 16),
-        (&ProbabilityFlow::new(), 20),
+        (&ProbabilityFlow::new(), 30),
         (&ProbabilityFlow::new().with_steps(16), 16),
         (&ExactSampler, 0),
     ];
