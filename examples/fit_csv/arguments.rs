@@ -58,7 +58,8 @@ usage: fit_csv --data IN.csv [options]
                              as .99
   --clusters-plot C.svg      the rows of --data, coloured by cluster
 
-  --plot PICTURE.svg         the rows of --data, as many new ones, and the learned density
+  --plot PICTURE.svg         the rows of --data, as many new ones, and the learned density; of more than two
+                             columns all pairs
 
   --seed N                   the same seed gives the same files; 1 unless given
   --threads T                number of threads; all there are unless given. No result depends on it

@@ -60,6 +60,12 @@ impl Lattice {
         ((self.origin + (k - 0.5) * self.step) / self.unit, (self.origin + (k + 0.5) * self.step) / self.unit)
     }
 
+    /// Whether x is one of the values, up to their rounding.
+    pub(crate) fn holds(&self, x: f64) -> bool {
+        let place = self.place(x);
+        (place - place.round()).abs() < 1e-6
+    }
+
     /// Half a step.
     pub(crate) fn half(&self) -> f64 {
         0.5 * self.step / self.unit

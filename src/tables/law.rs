@@ -20,7 +20,8 @@ const NARROW: f64 = 0.5;
 const DRAWN_PATHS: usize = 16;
 /// Rows that are evaluated together.
 const BLOCK: usize = 64;
-/// Added to the variances of latent values, which are of order one: directions without variation have this much.
+/// Added to variances, as a share of each: directions without variation have this much. Of latent values without any, which
+/// are of order one, it is the variance.
 const LEAST_VARIANCE: f64 = 1e-9;
 
 /// p(row) = Σⱼ mⱼ Nⱼ(latent values) Π_c π_jc(label).
@@ -59,7 +60,8 @@ fn factor(mut covariance: DMatrix<f64>) -> Result<DMatrix<f64>> {
     let mut least = LEAST_VARIANCE;
     for _ in 0..8 {
         for i in 0..covariance.nrows() {
-            covariance[(i, i)] += least;
+            let own = covariance[(i, i)];
+            covariance[(i, i)] += least * if own > 0.0 { own } else { 1.0 };
         }
         if let Some(factor) = Cholesky::new(covariance.clone()) {
             return Ok(factor.l());
