@@ -358,7 +358,7 @@ fn what_is_no_more_than_a_seed_moves_a_density_little_on_average() {
         ("columns", distances_of_more_columns),
     ];
     for (what, distances) in of {
-        let all: Vec<f64> = (0..8).flat_map(distances).collect();
+        let all: Vec<f64> = (0..12).flat_map(distances).collect();
         let mean = all.iter().sum::<f64>() / all.len() as f64;
         assert!(mean < AS_SEEDS_ON_AVERAGE, "{what}: {mean}");
     }

@@ -79,7 +79,7 @@ fn a_component_std_larger_than_the_blur_is_a_warning() {
             if factor == 1.4 && !shows_the_blur {
                 continue;
             }
-            for seed in 1..=2 {
+            for seed in 1..=3 {
                 let rows = law.draw(2000, &mut StdRng::seed_from_u64(seed));
                 let learner = DiffusionLearner::fast().with_component_std(factor * law.component_std());
                 let model = fit(&learner, &rows);
