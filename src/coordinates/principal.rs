@@ -39,15 +39,17 @@ impl Principal {
         ActiveRows::new(self.spectrum.split_at_noise(component_std, self.weight), &self.sample)
     }
 
-    /// Active are the directions that are not one flat bottom of noise; few where rows are few.
-    pub(crate) fn above_bottom(&self) -> ActiveRows {
+    /// The active directions for cells with covariances of their own: above the noise of a given σ₀, or those that are not
+    /// one flat bottom of noise; few where rows are few. Where all are, their axes are the columns, which may vary apart
+    /// from each other within cells though they do not between them.
+    pub(crate) fn for_cells(&self, given_std: Option<f64>) -> ActiveRows {
         let rows = self.sample.stands_for;
-        let split = if show_no_bottom(rows, self.units.working_dim()) {
-            self.spectrum.split_few_rows(rows)
-        } else {
-            self.spectrum.split_flat_bottom(&self.sample, self.weight)
+        let split = match given_std {
+            Some(component_std) => self.spectrum.split_at_noise(component_std, self.weight),
+            None if show_no_bottom(rows, self.units.working_dim()) => self.spectrum.split_few_rows(rows),
+            None => self.spectrum.split_flat_bottom(&self.sample, self.weight),
         };
-        ActiveRows::new(split, &self.sample)
+        ActiveRows::new(split.along_columns(), &self.sample)
     }
 
     /// σ₀ as an annealed mixture of spherical Gaussians shows it.

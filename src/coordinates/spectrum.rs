@@ -50,8 +50,10 @@ pub(crate) struct Spectrum {
 /// The active directions, and the rest in which every component has one known variance.
 #[derive(Debug, Clone)]
 pub(crate) struct Split {
-    /// d × m.
+    /// The axes of coordinates, d × m.
     pub(crate) active: DMatrix<f64>,
+    /// Principal axes of the same directions, d × m, and the variances along them.
+    principal: DMatrix<f64>,
     pub(crate) variances: DVector<f64>,
     /// d × (d − m).
     pub(crate) rest: DMatrix<f64>,
@@ -75,8 +77,10 @@ impl Spectrum {
     /// The lowest `rest` directions apart from the others.
     fn split(&self, rest: usize, isotropic: IsotropicRest) -> Split {
         let dim = self.variances.len();
+        let active = self.axes.columns(rest, dim - rest).into_owned();
         Split {
-            active: self.axes.columns(rest, dim - rest).into_owned(),
+            principal: active.clone(),
+            active,
             variances: self.variances.rows(rest, dim - rest).into_owned(),
             rest: self.axes.columns(0, rest).into_owned(),
             isotropic,
@@ -211,14 +215,22 @@ impl Split {
         }
     }
 
-    /// Q diag(max(λ, σ₀²)) Qᵀ + σ₀² (I − QQᵀ) for the active axes Q.
+    /// With the columns for axes, where all directions are active.
+    pub(super) fn along_columns(mut self) -> Self {
+        if self.rest.ncols() == 0 {
+            self.active = DMatrix::identity(self.active.nrows(), self.active.ncols());
+        }
+        self
+    }
+
+    /// Q diag(max(λ, σ₀²)) Qᵀ + σ₀² (I − QQᵀ) for the principal axes Q.
     pub(crate) fn covariance(&self, component_std: f64) -> DMatrix<f64> {
         let variance = component_std * component_std;
-        let mut scaled = self.active.clone();
+        let mut scaled = self.principal.clone();
         for (mut column, own) in scaled.column_iter_mut().zip(self.variances.iter()) {
             column *= (own - variance).max(0.0);
         }
-        let mut covariance = scaled * self.active.transpose();
+        let mut covariance = scaled * self.principal.transpose();
         covariance = (&covariance + covariance.transpose()) * 0.5;
         for i in 0..covariance.nrows() {
             covariance[(i, i)] += variance;

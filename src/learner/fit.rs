@@ -181,8 +181,7 @@ impl Fit {
         match cells {
             CellSource::Mixture(estimator) => {
                 let given_std = scaled.given_std;
-                let above_noise = |std| principal.above_noise(std);
-                let active = given_std.map_or_else(|| principal.above_bottom(), above_noise);
+                let active = principal.for_cells(given_std);
                 self.report.warnings.extend(diagnosis::of_coordinates(&scaled, &principal, &active)?);
                 let found = estimator.mixture(&active.sample)?;
                 found.check(&active.sample)?;

@@ -70,7 +70,7 @@ impl<'a> Annealing<'a> {
             bandwidth: 1.0,
             centres: DMatrix::zeros(1, dim),
             masses: DVector::from_element(1, 1.0),
-            light: light_cell(dim),
+            light: light_cell(dim, total),
             narrowest,
             states: BTreeMap::new(),
         };

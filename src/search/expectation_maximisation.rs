@@ -12,6 +12,9 @@ use crate::rows::{IsotropicRest, WeightedRows};
 pub(crate) const LOG_NEGLIGIBLE: f64 = -16.0;
 /// A share of all weight that is none.
 const NONE: f64 = 1e-9;
+/// Rows that a cell has at least, and a share of all rows that is enough in any number of columns.
+const FEWEST_ROWS: f64 = 5.0;
+const LIGHT_SHARE: f64 = 0.05;
 /// Rows evaluated together.
 const BLOCK: usize = 256;
 
@@ -169,7 +172,7 @@ impl CellSums {
 
     /// Those of the first `cells` that have as many rows as a path's have at least; the heaviest one where none has.
     fn heavy(&self, cells: usize, dim: usize) -> Vec<usize> {
-        let light = light_cell(dim);
+        let light = light_cell(dim, self.moments.column(0).sum());
         let kept: Vec<usize> = (0..cells).filter(|&j| self.moments[(j, 0)] >= light).collect();
         if !kept.is_empty() {
             return kept;
@@ -203,10 +206,10 @@ impl From<[DMatrix<f64>; 2]> for CellSums {
     }
 }
 
-/// Weight of a cell below which it is none: rows enough to tell a width in every direction, and five at least, which
-/// lie together by chance in no law.
-pub(super) fn light_cell(dim: usize) -> f64 {
-    (dim + 2).max(5) as f64
+/// Weight of a cell below which it is none: rows enough to tell a width in every direction, or a twentieth of all `rows`
+/// where they are few in many columns; and five at least, which lie together by chance in no law.
+pub(super) fn light_cell(dim: usize, rows: f64) -> f64 {
+    (dim as f64 + 2.0).min(LIGHT_SHARE * rows).max(FEWEST_ROWS)
 }
 
 /// The cells, whitened by the Cholesky factors of their covariances.

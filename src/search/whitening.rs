@@ -2,7 +2,6 @@
 
 use nalgebra::{DMatrix, DVector, RowDVector, SymmetricEigen};
 
-use super::in_sample::has_few_rows;
 use super::witness::sharpest;
 use crate::kernels::squared_distances;
 use crate::linalg::transposed_product;
@@ -40,17 +39,18 @@ impl Whitening {
     /// known (Art, Gnanadesikan, Kettenring 1982).
     pub(super) fn of(sample: &FoldedSample) -> Option<Self> {
         let dim = sample.rows.ncols();
-        if dim < 2 || sample.rest.count > 0.0 || has_few_rows(sample) {
+        if dim < 2 || sample.rest.count > 0.0 {
             return None;
         }
         let some = sample.first(ROWS);
-        let whole = Self::new(&some.all().mean_and_covariance().1)?;
+        let training = some.training(0);
+        let whole = Self::new(&training.mean_and_covariance().1)?;
         if whole.ratio() < LEAST_RATIO {
             return None;
         }
         let mut within = whole.clone();
         for _ in 0..NEIGHBOUR_ROUNDS {
-            let between = of_neighbours(&(&some.rows * &within.forward), &some.rows);
+            let between = of_neighbours(&(&training.rows * &within.forward), &training.rows);
             within = Self::new(&between).unwrap_or(within);
         }
         let candidates = [whole, within];

@@ -6,13 +6,15 @@
 //! to a simpler one.
 
 mod regularised;
+mod targets;
 #[cfg(test)]
 mod tests;
 
-use nalgebra::{Cholesky, DMatrix, DVector, SymmetricEigen};
+use nalgebra::{DMatrix, DVector, SymmetricEigen};
 
 pub(crate) use self::regularised::likelihood_left_out;
 use self::regularised::regularised;
+use self::targets::{Common, shrink_to_target};
 use crate::rows::IsotropicRest;
 
 /// Standard deviations of a χ² statistic that count as chance.
@@ -27,9 +29,6 @@ const FEW_ROWS_OF_ALL: f64 = 5.0;
 const ROWS_THAT_SPAN: f64 = 2.0;
 /// Eigenvalues below this share of the largest count as this share: degenerate directions.
 const SMALLEST_SHARE: f64 = 1e-12;
-/// Strengths of the prior of covariances that are tried, and the step between them.
-const STRENGTHS: i32 = 13;
-const STRENGTH_STEP: f64 = 2.0;
 
 /// Sample covariances of the cells with what the rows know of each.
 pub(crate) struct CellScatter<'a> {
@@ -79,18 +78,24 @@ pub(crate) fn shrink_covariances(
     let (cells, dim) = (covariances.len(), covariances[0].nrows());
     let (parameters, rows) = ((dim * (dim + 1)) as f64, information.sum());
     let floor = rest.floor().max(least_variance);
-    let mut common = common(&covariances, weights);
+    let mut common = Common { covariance: common(&covariances, weights), parameters: 0.5 * parameters };
     if rows < FEW_ROWS_OF_ALL * parameters
-        && let Some(simpler) = regularised(&common, rows)
+        && let Some(simpler) = regularised(&common.covariance, rows)
     {
         if cells == 1 {
-            return Spectra::new(vec![simpler], floor).into_covariances(floor);
+            return Spectra::new(vec![simpler.covariance], floor).into_covariances(floor);
         }
-        common = simpler;
+        common.parameters *= 1.0 - simpler.share;
+        common.covariance = simpler.covariance;
     }
-    if cells > 1 && information.mean() < FEW_ROWS * parameters {
-        shrink_to_common(&mut covariances, common, information);
-    }
+    let few: Vec<usize> = (0..cells).filter(|&cell| information[cell] < FEW_ROWS * parameters).collect();
+    let mixed;
+    let information = if cells > 1 && !few.is_empty() {
+        mixed = shrink_to_target(&mut covariances, common, information, &few, floor);
+        &mixed
+    } else {
+        information
+    };
     if !span(rows, dim) {
         return Spectra::new(covariances, floor).into_covariances(floor);
     }
@@ -249,63 +254,4 @@ impl Spectra {
         };
         self.axes.iter().enumerate().map(rebuild).collect()
     }
-}
-
-/// Shrinks every covariance to the mean one, as an inverse-Wishart prior of the strength with the
-/// largest marginal likelihood would. Where that is the weakest one tried, only cells are shrunk whose rows hardly span
-/// all directions.
-fn shrink_to_common(covariances: &mut [DMatrix<f64>], common: DMatrix<f64>, information: &DVector<f64>) {
-    let dim = covariances[0].nrows();
-    let Some(common_log) = log_determinant(common.clone()) else { return };
-    let d = dim as f64;
-    let mut likelihoods: Vec<f64> = Vec::new();
-    for exponent in 0..STRENGTHS {
-        let strength = (d + 2.0) * STRENGTH_STEP.powi(exponent);
-        let likelihood: Option<f64> = covariances
-            .iter()
-            .zip(information.iter())
-            .map(|(covariance, &n)| {
-                let posterior = log_determinant(&common * strength + covariance * n)?;
-                let gammas = log_multivariate_gamma((strength + n) / 2.0, dim)
-                    - log_multivariate_gamma(strength / 2.0, dim);
-                Some(
-                    0.5 * strength * (d * strength.ln() + common_log) - 0.5 * (strength + n) * posterior
-                        + gammas,
-                )
-            })
-            .sum();
-        let Some(likelihood) = likelihood else { break };
-        let falls = likelihoods.last().is_some_and(|&before| likelihood <= before);
-        likelihoods.push(likelihood);
-        if falls {
-            break;
-        }
-    }
-    let strength = match likelihoods[..] {
-        // Between the strengths tried the logarithm of the likelihood is a parabola.
-        [.., before, largest, after] if after <= largest => {
-            let step = 0.5 * (before - after) / (before - 2.0 * largest + after);
-            (d + 2.0) * STRENGTH_STEP.powf(likelihoods.len() as f64 - 2.0 + step)
-        }
-        [_, .., largest_of_all] if largest_of_all > likelihoods[0] => {
-            (d + 2.0) * STRENGTH_STEP.powi(likelihoods.len() as i32 - 1)
-        }
-        _ => d + 2.0,
-    };
-    let own = |n: f64| strength <= d + 2.0 && span(n, dim);
-    for (covariance, &n) in covariances.iter_mut().zip(information.iter()).filter(|(_, n)| !own(**n)) {
-        let keep = n / (n + strength);
-        *covariance = &*covariance * keep + &common * (1.0 - keep);
-    }
-}
-
-/// From the Cholesky factor; `None` where the matrix is not positive definite.
-fn log_determinant(matrix: DMatrix<f64>) -> Option<f64> {
-    let factor = Cholesky::new(matrix)?;
-    Some(2.0 * factor.l_dirty().diagonal().iter().map(|v| v.ln()).sum::<f64>())
-}
-
-/// log Γ_d(a) up to the constant d(d−1)/4·log π, which cancels in the differences taken here.
-fn log_multivariate_gamma(a: f64, dim: usize) -> f64 {
-    (0..dim).map(|j| libm::lgamma(a - j as f64 / 2.0)).sum()
 }

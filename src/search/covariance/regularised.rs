@@ -16,10 +16,16 @@ const FEWEST_ROWS: f64 = 3.0;
 /// say, follows from S alone (Hoffbeck, Landgrebe 1996, with the mean of the Mahalanobis distances for each: Theiler
 /// 2012). Linear shrinkage by a formula, of Ledoit and Wolf or oracle-approximating, is for squared errors; what counts here
 /// is the likelihood.
-pub(super) fn regularised(covariance: &DMatrix<f64>, rows: f64) -> Option<DMatrix<f64>> {
+pub(super) fn regularised(covariance: &DMatrix<f64>, rows: f64) -> Option<Regularised> {
     let (share, _) = best_share(covariance, rows)?;
     let variance = covariance.trace() / covariance.nrows() as f64;
-    (share > 0.0).then(|| mixed(covariance, share, variance))
+    (share > 0.0).then(|| Regularised { covariance: mixed(covariance, share, variance), share })
+}
+
+pub(super) struct Regularised {
+    pub(super) covariance: DMatrix<f64>,
+    /// Of the identity.
+    pub(super) share: f64,
 }
 
 /// The log-likelihood a row, up to a constant, of rows left out of their covariance so mixed; −∞ where nothing varies.
@@ -46,7 +52,7 @@ fn best_share(covariance: &DMatrix<f64>, rows: f64) -> Option<(f64, f64)> {
 
 /// Log-likelihood a row, up to a constant, of rows left out of a covariance with these eigenvalues, of which the identity
 /// has this share.
-fn left_out(eigenvalues: &[f64], share: f64, rows: f64) -> f64 {
+pub(super) fn left_out(eigenvalues: &[f64], share: f64, rows: f64) -> f64 {
     let more = rows / (rows - 1.0);
     let (mut log_determinant, mut distance) = (0.0, 0.0);
     for value in eigenvalues.iter().map(|value| value.max(0.0)) {
@@ -110,7 +116,7 @@ mod tests {
             for seed in 0..10 {
                 let (rows, truth) = chain(n, dim, seed);
                 let sample = sample_covariance(&rows);
-                let found = expected(&regularised(&sample, n as f64).unwrap(), &truth);
+                let found = expected(&regularised(&sample, n as f64).unwrap().covariance, &truth);
                 let variance = sample.trace() / dim as f64;
                 let best = (1..40)
                     .map(|i| expected(&mixed(&sample, 0.025 * f64::from(i), variance), &truth))
@@ -129,7 +135,8 @@ mod tests {
         truth.column_mut(2).scale_mut(1e-6);
         truth.row_mut(2).scale_mut(1e-6);
         let sample = sample_covariance(&rows);
-        let found = regularised(&sample, 4_000.0).unwrap_or_else(|| sample.clone());
+        let found =
+            regularised(&sample, 4_000.0).map_or_else(|| sample.clone(), |simpler| simpler.covariance);
         assert!(expected(&found, &truth) > expected(&sample, &truth) - 1e-3);
     }
 
