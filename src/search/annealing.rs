@@ -91,10 +91,14 @@ impl<'a> Annealing<'a> {
         Ok(nearest.map_or_else(|| self.state(), |(_, state)| state.clone()))
     }
 
-    /// Whether rows can hardly be told apart at this bandwidth. No larger share of the spread of all rows ends
-    /// the path: far clusters, or one far row, may be that much farther apart than anything else.
+    /// Whether no cell has the rows to split, or rows can hardly be told apart at this bandwidth. No larger share of the
+    /// spread of all rows ends the path: far clusters, or one far row, may be that much farther apart than anything else.
     pub(crate) fn is_cold(&self) -> bool {
-        self.bandwidth <= self.narrowest
+        self.bandwidth <= self.narrowest || !(0..self.masses.len()).any(|cell| self.has_rows_to_split(cell))
+    }
+
+    fn has_rows_to_split(&self, cell: usize) -> bool {
+        self.masses[cell] * self.total > 4.0 * self.light
     }
 
     fn state(&self) -> MixtureParameters {
@@ -256,7 +260,7 @@ impl<'a> Annealing<'a> {
         let mut wide: Vec<(usize, f64, DVector<f64>)> = kept
             .iter()
             .enumerate()
-            .filter(|(cell, _)| self.masses[*cell] * self.total > 4.0 * self.light)
+            .filter(|(cell, _)| self.has_rows_to_split(*cell))
             .map(|(cell, &before)| {
                 let (largest, direction) = widest_direction(&covariances[before]);
                 (cell, largest, direction)

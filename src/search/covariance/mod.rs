@@ -85,7 +85,7 @@ pub(crate) fn shrink_covariances(
         if cells == 1 {
             return Spectra::new(vec![simpler.covariance], floor).into_covariances(floor);
         }
-        common.parameters *= 1.0 - simpler.share;
+        common.parameters = simpler.share + (1.0 - simpler.share) * common.parameters;
         common.covariance = simpler.covariance;
     }
     let few: Vec<usize> = (0..cells).filter(|&cell| information[cell] < FEW_ROWS * parameters).collect();
