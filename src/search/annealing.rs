@@ -25,6 +25,12 @@ const STEPS: usize = 2;
 const MERGE: f64 = 0.3;
 /// A cell whose largest local variance exceeds τ² by this factor splits.
 const SPLIT: f64 = 1.05;
+/// Cells of so many times the least weight can split, whose halves are then told from chance; and where that has ended and
+/// rows show more, of so many.
+const SPLITS_FROM: f64 = 4.0;
+const FEWEST_TO_SPLIT: f64 = 2.0;
+/// Where no cell has the rows to split, cells move hardly any more below this share of the last bandwidth at which one had.
+const SETTLED: f64 = 0.125;
 /// Half the distance between the halves of a split cell, in bandwidths, at least.
 const SMALLEST_STEP: f64 = 0.35;
 
@@ -42,12 +48,16 @@ pub(crate) struct Annealing<'a> {
     bandwidth: f64,
     centres: DMatrix<f64>,
     masses: DVector<f64>,
-    /// Weight below which a cell is dropped; with twice as much it can split.
+    /// Weight below which a cell is dropped.
     light: f64,
+    /// Cells of more than so many times that weight can split.
+    splits_from: f64,
     /// The least bandwidth at which sums of squares tell rows apart.
     narrowest: f64,
     /// Of one width in every direction, as cells are here.
     background: Background,
+    /// The last bandwidth at which some cell had the rows to split.
+    last_splitting: f64,
     /// The last state with each number of cells.
     states: BTreeMap<usize, MixtureParameters>,
 }
@@ -71,12 +81,15 @@ impl<'a> Annealing<'a> {
             centres: DMatrix::zeros(1, dim),
             masses: DVector::from_element(1, 1.0),
             light: light_cell(dim, total),
+            splits_from: SPLITS_FROM,
             narrowest,
+            last_splitting: narrowest,
             states: BTreeMap::new(),
         };
         let covariances = start.expectation_maximisation_step(true)?;
         let (variance, _) = widest_direction(&covariances[0]);
         start.bandwidth = variance.max(0.0).sqrt().max(narrowest);
+        start.last_splitting = start.bandwidth;
         start.keep_state();
         Ok(start)
     }
@@ -91,14 +104,20 @@ impl<'a> Annealing<'a> {
         Ok(nearest.map_or_else(|| self.state(), |(_, state)| state.clone()))
     }
 
-    /// Whether no cell has the rows to split, or rows can hardly be told apart at this bandwidth. No larger share of the
-    /// spread of all rows ends the path: far clusters, or one far row, may be that much farther apart than anything else.
+    /// Whether rows can hardly be told apart at this bandwidth, or cells are as they will be. No larger share of the spread
+    /// of all rows ends the path: far clusters, or one far row, may be that much farther apart than anything else.
     pub(crate) fn is_cold(&self) -> bool {
-        self.bandwidth <= self.narrowest || !(0..self.masses.len()).any(|cell| self.has_rows_to_split(cell))
+        self.bandwidth <= self.narrowest || self.bandwidth < SETTLED * self.last_splitting
+    }
+
+    /// From here on cells split that have the rows for two.
+    pub(crate) fn split_to_the_last(&mut self) {
+        self.splits_from = FEWEST_TO_SPLIT;
+        self.last_splitting = self.bandwidth;
     }
 
     fn has_rows_to_split(&self, cell: usize) -> bool {
-        self.masses[cell] * self.total > 4.0 * self.light
+        self.masses[cell] * self.total > self.splits_from * self.light
     }
 
     fn state(&self) -> MixtureParameters {
@@ -126,6 +145,9 @@ impl<'a> Annealing<'a> {
 
     /// Lowers the bandwidth by one step and lets the cells follow.
     pub(crate) fn cool(&mut self) -> Result<()> {
+        if (0..self.masses.len()).any(|cell| self.has_rows_to_split(cell)) {
+            self.last_splitting = self.bandwidth;
+        }
         self.bandwidth *= RATIO;
         for round in 0..ROUNDS {
             for _ in 1..STEPS {

@@ -163,6 +163,11 @@ impl<'a> Folds<'a> {
         self.folds.iter().all(|fold| fold.annealing.is_cold())
     }
 
+    /// Lets the paths go on to cells of the fewest rows.
+    pub(super) fn split_to_the_last(&mut self) {
+        self.folds.iter_mut().for_each(|fold| fold.annealing.split_to_the_last());
+    }
+
     /// Fits the mixtures of all folds by `fit`, and judges them.
     fn fitted(
         &self,

@@ -167,16 +167,38 @@ pub(super) fn has_few_rows(sample: &FoldedSample) -> bool {
 
 /// Candidates of rising size, as far up as more cells may gain anything.
 fn way_up(folds: &mut Folds<'_>, sample: &FoldedSample, witness: &Witness) -> Result<Vec<Candidate>> {
+    let mut found = Vec::new();
+    go_up(&mut found, folds, sample, witness)?;
+    if folds.are_cold() {
+        let top = best(&found, folds);
+        folds.settle(&mut found[top]);
+        if folds.lead_of_witness(witness, &found[top]).0.exceeds(BEHIND) {
+            folds.split_to_the_last();
+            go_up(&mut found, folds, sample, witness)?;
+        }
+    }
+    Ok(found)
+}
+
+/// Adds candidates to those `found`, until more cells gain nothing or paths end.
+fn go_up(
+    found: &mut Vec<Candidate>,
+    folds: &mut Folds<'_>,
+    sample: &FoldedSample,
+    witness: &Witness,
+) -> Result<()> {
     let few = has_few_rows(sample);
-    let mut found: Vec<Candidate> = Vec::new();
-    let (mut wanted, mut last_size, mut clearly_worse) = (1, 0, 0);
+    let mut last_size = found.last().map_or(0, Candidate::size);
+    let after = |last: &Candidate| next_number(last.mean_cells().round() as usize, GROWTH);
+    let mut wanted = found.last().map_or(1, after);
+    let mut clearly_worse = 0;
     while wanted == 1 || wanted < sample.rows.nrows() {
         let starts = folds.annealed(wanted)?;
         let size = total_cells(&starts);
         if size > last_size {
             last_size = size;
             found.push(folds.refine(starts));
-            let top = best(&found, folds);
+            let top = best(found, folds);
             let behind = folds.lead(&found[top], &found[found.len() - 1]).exceeds(CLEARLY);
             clearly_worse = if behind { clearly_worse + 1 } else { 0 };
             let times = found[found.len() - 1].mean_cells() / found[top].mean_cells();
@@ -191,10 +213,10 @@ fn way_up(folds: &mut Folds<'_>, sample: &FoldedSample, witness: &Witness) -> Re
         } else if folds.are_cold() {
             break;
         }
-        let gains = best(&found, folds) + 1 == found.len();
+        let gains = best(found, folds) + 1 == found.len();
         wanted = next_number(wanted, if gains { GROWTH } else { FAST_GROWTH });
     }
-    Ok(found)
+    Ok(())
 }
 
 /// The number of cells tried after `cells`.
