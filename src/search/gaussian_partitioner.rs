@@ -1,4 +1,6 @@
-use super::in_sample::find_cells;
+use super::decision::{CLEARLY, Lead};
+use super::expectation_maximisation::judging_log_density;
+use super::in_sample::{find_cells, has_few_rows};
 use super::whitening::Whitening;
 use crate::error::Result;
 use crate::mixture::{CrossFittedMixture, MixtureEstimator};
@@ -66,9 +68,22 @@ impl GaussianPartitioner {
 
 impl MixtureEstimator for GaussianPartitioner {
     fn mixture(&self, sample: &FoldedSample) -> Result<CrossFittedMixture> {
-        match Whitening::of(sample) {
-            Some(whitening) => Ok(whitening.undo(find_cells(&whitening.apply(sample), self)?)),
-            None => find_cells(sample, self),
+        let Some(whitening) = Whitening::of(sample) else { return find_cells(sample, self) };
+        let whitened = whitening.undo(find_cells(&whitening.apply(sample), self)?);
+        if !has_few_rows(sample) {
+            return Ok(whitened);
         }
+        // Few rows look alike in every direction once they are whitened by themselves, and no covariance is left to shrink to.
+        let own = find_cells(sample, self)?;
+        let is_ahead = lead_of_first(&whitened, &own, sample).exceeds(CLEARLY);
+        Ok(if is_ahead { whitened } else { own })
     }
+}
+
+/// By how much the first fold's mixture of `ahead` is ahead of that of `behind` at the rows that neither has seen, nor the
+/// whitening.
+fn lead_of_first(ahead: &CrossFittedMixture, behind: &CrossFittedMixture, sample: &FoldedSample) -> Lead {
+    let rows = sample.judging(0);
+    let of = |found: &CrossFittedMixture| judging_log_density(&rows, &found.folds[0]);
+    Lead::of(&of(ahead), &of(behind), &rows.weights)
 }

@@ -187,11 +187,9 @@ fn go_up(
     sample: &FoldedSample,
     witness: &Witness,
 ) -> Result<()> {
-    let few = has_few_rows(sample);
     let mut last_size = found.last().map_or(0, Candidate::size);
     let after = |last: &Candidate| next_number(last.mean_cells().round() as usize, GROWTH);
     let mut wanted = found.last().map_or(1, after);
-    let mut clearly_worse = 0;
     while wanted == 1 || wanted < sample.rows.nrows() {
         let starts = folds.annealed(wanted)?;
         let size = total_cells(&starts);
@@ -200,10 +198,9 @@ fn go_up(
             found.push(folds.refine(starts));
             let top = best(found, folds);
             let behind = folds.lead(&found[top], &found[found.len() - 1]).exceeds(CLEARLY);
-            clearly_worse = if behind { clearly_worse + 1 } else { 0 };
             let times = found[found.len() - 1].mean_cells() / found[top].mean_cells();
             let is_over = wanted >= LEAST_TRIED && times >= if behind { WIDE } else { WIDEST };
-            if is_over || few && clearly_worse >= 2 {
+            if is_over {
                 // A few steps from the path may be far from what so many cells can do.
                 folds.settle(&mut found[top]);
                 if !folds.lead_of_witness(witness, &found[top]).0.exceeds(CLEARLY) {

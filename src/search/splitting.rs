@@ -101,7 +101,7 @@ fn concentric(
         }
     }
     let excess = fourth / weight - dim * (dim + 2.0);
-    let std_error = (8.0 * dim * (dim + 2.0) * (dim + 3.0) * squares).sqrt() / weight;
+    let std_error = (8.0 * dim * (dim + 2.0) * squares).sqrt() / weight;
     let is_heavy_tailed = excess > KURTOSIS_ERRORS * std_error;
     if !is_heavy_tailed || weight < 2.0 * light_cell(data.rows.ncols(), data.weights.iter().sum()) {
         return None;

@@ -10,7 +10,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 
-use nalgebra::{DMatrix, DVector, SymmetricEigen};
+use nalgebra::{Cholesky, DMatrix, DVector, SymmetricEigen};
 
 pub(crate) use self::regularised::likelihood_left_out;
 use self::regularised::regularised;
@@ -89,22 +89,35 @@ pub(crate) fn shrink_covariances(
         common.covariance = simpler.covariance;
     }
     let few: Vec<usize> = (0..cells).filter(|&cell| information[cell] < FEW_ROWS * parameters).collect();
-    let mixed;
-    let information = if cells > 1 && !few.is_empty() {
-        mixed = shrink_to_target(&mut covariances, common, information, &few, floor);
-        &mixed
+    let worth = if cells > 1 && !few.is_empty() {
+        shrink_to_target(&mut covariances, common, information, &few, floor)
     } else {
-        information
+        information.clone()
     };
-    if !span(rows, dim) {
-        return Spectra::new(covariances, floor).into_covariances(floor);
+    // Beside directions of a known variance a few rows a cell show whether its lowest ones are of them.
+    let telling = if rest.count > 0.0 { rows } else { information.mean() };
+    if !span(telling, dim) {
+        return floored(covariances, floor);
     }
     let mut spectra = Spectra::new(covariances, floor);
-    let bottom = spectra.pool_bottoms(weights, information, rest);
+    let bottom = spectra.pool_bottoms(weights, &worth, rest);
     if cells > 1 {
-        spectra.pool_across_cells(weights, information, bottom);
+        spectra.pool_across_cells(weights, &worth, bottom);
     }
     spectra.into_covariances(floor)
+}
+
+/// With no eigenvalue below `floor`.
+fn floored(covariances: Vec<DMatrix<f64>>, floor: f64) -> Vec<DMatrix<f64>> {
+    let is_above = |covariance: &DMatrix<f64>| {
+        let mut above = covariance.clone();
+        (0..above.nrows()).for_each(|i| above[(i, i)] -= floor);
+        Cholesky::new(above).is_some()
+    };
+    if covariances.iter().all(is_above) {
+        return covariances;
+    }
+    Spectra::new(covariances, floor).into_covariances(floor)
 }
 
 /// Eigenvalues (k rows, rising) and eigenvectors of the cells' covariances.

@@ -9,15 +9,24 @@ use super::regularised::{left_out, regularised};
 const WEAKEST: f64 = 0.125;
 const STRENGTH_STEP: f64 = 2.0;
 const STRENGTHS: i32 = 16;
+/// One row alone leaves none.
+const FEWEST_LEFT: f64 = 2.0;
 
-/// What the covariances of cells are mixed with.
+/// What the covariances of cells are mixed with, one for each of the cells of few rows.
 struct Target {
-    /// One a cell.
     covariances: Vec<DMatrix<f64>>,
+    /// The cells' own covariances in the coordinates in which these are the identity.
+    relative: Vec<Relative>,
     /// Numbers that all rows tell for all cells.
     common_parameters: f64,
-    /// Numbers that a cell's rows tell for it alone, one a cell.
+    /// Numbers that a cell's rows tell for it alone.
     own_parameters: Vec<f64>,
+}
+
+/// Eigenvalues of a covariance in the coordinates in which a target is the identity, and ½ log det of the target.
+struct Relative {
+    spectrum: DVector<f64>,
+    log_volume: f64,
 }
 
 /// What all cells have in common: a covariance, and how many numbers it is made of.
@@ -29,7 +38,7 @@ pub(super) struct Common {
 /// Mixes the covariances of the cells `few`, each with a target that takes less than they have parameters: what all cells
 /// have in common; that in a size of their own; variances of their own, correlated as in all cells; or spheres. The
 /// target, and how strong it is against a cell's own rows, are those under which rows left out, one after the other, are
-/// likeliest (Hoffbeck, Landgrebe 1996).
+/// likeliest (Hoffbeck, Landgrebe 1996), less one nat for each number that is made of these rows.
 ///
 /// Returns of how many rows covariances are that vary by chance as much as the mixed ones.
 ///
@@ -41,34 +50,34 @@ pub(super) fn shrink_to_target(
     few: &[usize],
     floor: f64,
 ) -> DVector<f64> {
-    let scaled = scaled_common(covariances, &common);
-    let variances = own_variances(covariances, information, floor);
-    let spheres = spheres(covariances, floor);
-    let same = Target {
-        covariances: vec![common.covariance; covariances.len()],
-        common_parameters: common.parameters,
-        own_parameters: vec![0.0; covariances.len()],
-    };
+    let (cells, dim) = (covariances.len() as f64, covariances[0].nrows());
+    let own: Vec<&DMatrix<f64>> = few.iter().map(|&cell| &covariances[cell]).collect();
+    let rows: Vec<f64> = few.iter().map(|&cell| information[cell]).collect();
+    let same = Target::of_all(&own, &common.covariance, common.parameters);
+    let spheres = Target::of_all(&own, &DMatrix::identity(dim, dim), 0.0);
+    let targets = [
+        same.as_ref().and_then(|same| same.in_own_sizes(floor)),
+        same,
+        own_variances(covariances, information, few, floor),
+        spheres.and_then(|spheres| spheres.in_own_sizes(floor)),
+    ];
     let mut best: Option<(f64, f64, Target)> = None;
-    for target in [Some(same), scaled, variances, Some(spheres)].into_iter().flatten() {
-        let Some((strength, likelihood)) = target.best_strength(covariances, information, few) else {
-            continue;
-        };
+    for target in targets.into_iter().flatten() {
+        let Some((strength, likelihood)) = target.best_strength(&rows) else { continue };
         if best.as_ref().is_none_or(|(_, before, _)| likelihood > *before) {
             best = Some((strength, likelihood, target));
         }
     }
-    let mut rows = information.clone();
-    let Some((strength, _, target)) = best else { return rows };
-    let dim = covariances[0].nrows() as f64;
-    for &cell in few {
-        let share = share(strength, information[cell]);
-        covariances[cell] = &covariances[cell] * (1.0 - share) + &target.covariances[cell] * share;
-        let parameters = target.own_parameters[cell] + target.common_parameters / covariances.len() as f64;
-        let free = parameters / (0.5 * dim * (dim + 1.0));
-        rows[cell] /= (1.0 - share).powi(2) + share.powi(2) * free;
+    let mut worth = information.clone();
+    let Some((strength, _, target)) = best else { return worth };
+    for (position, &cell) in few.iter().enumerate() {
+        let share = share(strength, rows[position]);
+        covariances[cell] = &covariances[cell] * (1.0 - share) + &target.covariances[position] * share;
+        let parameters = target.own_parameters[position] + target.common_parameters / cells;
+        let free = parameters / (dim * (dim + 1) / 2) as f64;
+        worth[cell] /= (1.0 - share).powi(2) + share.powi(2) * free;
     }
-    rows
+    worth
 }
 
 /// The target's share in a covariance of so many rows.
@@ -77,29 +86,44 @@ fn share(strength: f64, rows: f64) -> f64 {
 }
 
 impl Target {
-    /// The strength under which rows left out are likeliest, and their log-likelihood up to a constant; `None` where the
-    /// target is singular.
-    fn best_strength(
-        &self,
-        covariances: &[DMatrix<f64>],
-        information: &DVector<f64>,
-        few: &[usize],
-    ) -> Option<(f64, f64)> {
-        let dim = covariances[0].nrows() as f64;
-        let spectra: Option<Vec<(DVector<f64>, f64)>> =
-            few.iter().map(|&cell| relative_spectrum(&covariances[cell], &self.covariances[cell])).collect();
-        let spectra = spectra?;
+    /// One covariance for all cells, these being their `own`; `None` where it is singular.
+    fn of_all(own: &[&DMatrix<f64>], covariance: &DMatrix<f64>, parameters: f64) -> Option<Self> {
+        Some(Self {
+            covariances: vec![covariance.clone(); own.len()],
+            relative: own.iter().map(|own| Relative::of(own, covariance)).collect::<Option<_>>()?,
+            common_parameters: parameters,
+            own_parameters: vec![0.0; own.len()],
+        })
+    }
+
+    /// The same shapes, each as large as the cell's own covariance.
+    fn in_own_sizes(&self, floor: f64) -> Option<Self> {
+        let sizes: Vec<f64> =
+            self.relative.iter().map(|relative| relative.spectrum.mean().max(floor)).collect();
+        let sized = |(relative, size): (&Relative, &f64)| {
+            let log_volume = relative.log_volume + 0.5 * relative.spectrum.len() as f64 * size.ln();
+            Relative { spectrum: &relative.spectrum / *size, log_volume }
+        };
+        sizes.iter().all(|size| size.is_finite()).then(|| Self {
+            covariances: self.covariances.iter().zip(&sizes).map(|(shape, size)| shape * *size).collect(),
+            relative: self.relative.iter().zip(&sizes).map(sized).collect(),
+            common_parameters: self.common_parameters,
+            own_parameters: vec![1.0; sizes.len()],
+        })
+    }
+
+    /// The strength under which rows left out are likeliest, of cells of so many `rows`, and their log-likelihood up to a
+    /// constant.
+    fn best_strength(&self, rows: &[f64]) -> Option<(f64, f64)> {
+        let dim = self.covariances[0].nrows() as f64;
         let likelihood = |strength: f64| -> f64 {
-            let mut mean_share = 0.0;
-            let mut sum = 0.0;
-            for (&cell, (spectrum, log_volume)) in few.iter().zip(&spectra) {
-                let rows = information[cell];
-                let share = share(strength, rows);
-                sum += rows * (left_out(spectrum.as_slice(), share, rows.max(2.0)) - log_volume)
-                    - share * self.own_parameters[cell];
-                mean_share += share / few.len() as f64;
-            }
-            sum - mean_share * self.common_parameters
+            let of = |((relative, rows), own): ((&Relative, &f64), &f64)| {
+                let share = share(strength, *rows);
+                let left_out = left_out(relative.spectrum.as_slice(), share, rows.max(FEWEST_LEFT));
+                rows * (left_out - relative.log_volume)
+                    - share * (own + self.common_parameters / self.relative.len() as f64)
+            };
+            self.relative.iter().zip(rows).zip(&self.own_parameters).map(of).sum()
         };
         let strengths = (0..STRENGTHS).map(|step| WEAKEST * (dim + 2.0) * STRENGTH_STEP.powi(step));
         let said = std::iter::once(0.0).chain(strengths).chain([f64::INFINITY]);
@@ -108,46 +132,29 @@ impl Target {
     }
 }
 
-/// Eigenvalues of a covariance in the coordinates in which the target is the identity, and ½ log det of the target;
-/// `None` where the target is singular.
-fn relative_spectrum(covariance: &DMatrix<f64>, target: &DMatrix<f64>) -> Option<(DVector<f64>, f64)> {
-    let factor = Cholesky::new(target.clone())?;
-    let lower = factor.l_dirty();
-    let mut relative = covariance.clone();
-    lower.solve_lower_triangular_mut(&mut relative);
-    relative.transpose_mut();
-    lower.solve_lower_triangular_mut(&mut relative);
-    let log_volume = lower.diagonal().iter().map(|v| v.ln()).sum::<f64>();
-    let values = relative.symmetric_eigenvalues();
-    values.iter().all(|value| value.is_finite()).then_some((values, log_volume))
-}
-
-/// The common covariance as large as a cell's own.
-fn scaled_common(covariances: &[DMatrix<f64>], common: &Common) -> Option<Target> {
-    let factor = Cholesky::new(common.covariance.clone())?;
-    let dim = common.covariance.nrows() as f64;
-    let scaled = |own: &DMatrix<f64>| &common.covariance * (factor.solve(own).trace() / dim);
-    Some(Target {
-        covariances: covariances.iter().map(scaled).collect(),
-        common_parameters: common.parameters,
-        own_parameters: vec![1.0; covariances.len()],
-    })
-}
-
-fn spheres(covariances: &[DMatrix<f64>], floor: f64) -> Target {
-    let dim = covariances[0].nrows();
-    let sphere =
-        |own: &DMatrix<f64>| DMatrix::from_diagonal_element(dim, dim, (own.trace() / dim as f64).max(floor));
-    Target {
-        covariances: covariances.iter().map(sphere).collect(),
-        common_parameters: 0.0,
-        own_parameters: vec![1.0; covariances.len()],
+impl Relative {
+    /// `None` where the target is singular.
+    fn of(covariance: &DMatrix<f64>, target: &DMatrix<f64>) -> Option<Self> {
+        let factor = Cholesky::new(target.clone())?;
+        let lower = factor.l_dirty();
+        let mut relative = covariance.clone();
+        lower.solve_lower_triangular_mut(&mut relative);
+        relative.transpose_mut();
+        lower.solve_lower_triangular_mut(&mut relative);
+        let log_volume = lower.diagonal().iter().map(|v| v.ln()).sum::<f64>();
+        let spectrum = relative.symmetric_eigenvalues();
+        spectrum.iter().all(|value| value.is_finite()).then_some(Self { spectrum, log_volume })
     }
 }
 
 /// Every cell's own variances, as far from those of all cells as sampling noise does not explain, with the correlations
 /// that all cells have on the mean.
-fn own_variances(covariances: &[DMatrix<f64>], information: &DVector<f64>, floor: f64) -> Option<Target> {
+fn own_variances(
+    covariances: &[DMatrix<f64>],
+    information: &DVector<f64>,
+    few: &[usize],
+    floor: f64,
+) -> Option<Target> {
     let (cells, dim) = (covariances.len(), covariances[0].nrows());
     let shares = information / information.sum();
     let logs = DMatrix::from_fn(cells, dim, |cell, axis| covariances[cell][(axis, axis)].max(floor).ln());
@@ -184,7 +191,16 @@ fn own_variances(covariances: &[DMatrix<f64>], information: &DVector<f64>, floor
         common_parameters *= 1.0 - simpler.share;
         correlations = simpler.covariance;
     }
-    let covariance =
-        |std: &DVector<f64>| DMatrix::from_fn(dim, dim, |i, j| std[i] * std[j] * correlations[(i, j)]);
-    Some(Target { covariances: stds.iter().map(covariance).collect(), common_parameters, own_parameters })
+    let target = |&cell: &usize| {
+        let std = &stds[cell];
+        DMatrix::from_fn(dim, dim, |i, j| std[i] * std[j] * correlations[(i, j)])
+    };
+    let targets: Vec<DMatrix<f64>> = few.iter().map(target).collect();
+    let relative = few.iter().zip(&targets).map(|(&cell, target)| Relative::of(&covariances[cell], target));
+    Some(Target {
+        relative: relative.collect::<Option<_>>()?,
+        covariances: targets,
+        common_parameters,
+        own_parameters: few.iter().map(|&cell| own_parameters[cell]).collect(),
+    })
 }

@@ -1,4 +1,3 @@
-use nalgebra::Cholesky;
 use rand::{Rng, SeedableRng};
 use rand_distr::{Distribution, StandardNormal};
 use rand_xoshiro::Xoshiro256PlusPlus;
