@@ -203,7 +203,7 @@ pub use questions::{
     DensityLevel, Evaluator, Mixture, Mode, Observation, Predictions, Surprise, WeightedDraws,
 };
 pub use report::{FitReport, FitWarning, LevelReport, Work};
-pub use rows::{FoldedSample, IsotropicRest, Rows};
+pub use rows::{FoldedSample, IsotropicRest, RowValue, Rows};
 pub use sampler::{Ddpm, ExactOrDdpm, ExactSampler, PredictorCorrector, ProbabilityFlow, Sampler};
 pub use score::{DifferentiableScore, GaussianLaw, LogDensity, NumericalDivergence, ScoreModel};
 pub use search::GaussianPartitioner;

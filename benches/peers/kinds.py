@@ -30,6 +30,7 @@ TITLES = {
     "K": "component std given or not",
     "L": "no radial shape in Gaussian rows",
     "M": "light cells",
+    "N": "clusters of few rows in many columns",
     "R": "real tables, standardised",
 }
 
@@ -262,6 +263,39 @@ def few_rows(name, seed, rng, n, dim, structure):
 for n, dim in ((30, 100), (60, 200), (300, 200), (40, 20), (80, 30)):
     for structure in ("decades", "chain"):
         case("G", f"{n} × {dim}, {structure}", few_rows, n=n, dim=dim, structure=structure)
+
+
+# N: clusters of fewer rows than a covariance has numbers, of one shape, of one in many sizes, with variances or
+# directions of their own.
+
+
+def few_rows_a_cluster(name, seed, rng, n, dim, k, apart, form):
+    centres = apart * rng.standard_normal((k, dim))
+    turn = random_rotation(dim, rng)
+    common = turn * np.exp(rng.standard_normal(dim))
+    matrices = {
+        "spheres": lambda: np.eye(dim),
+        "sizes": lambda: np.eye(dim) * np.exp(rng.standard_normal()),
+        "variances": lambda: np.diag(np.exp(0.8 * rng.standard_normal(dim))),
+        "common": lambda: common,
+        "directions": lambda: random_rotation(dim, rng) * np.geomspace(1, 0.1, dim),
+    }
+    law = gaussians(np.ones(k), centres, [matrices[form]() for _ in range(k)])
+    return table_of(name, seed, law, n, rng, test_rows=2000, rivals=("em", "single"))
+
+
+CLUSTERS = (
+    (400, 40, 6, 2.0, "spheres"),
+    (150, 25, 4, 2.5, "spheres"),
+    (300, 20, 5, 2.0, "sizes"),
+    (300, 30, 6, 2.0, "variances"),
+    (120, 6, 4, 3.0, "variances"),
+    (600, 40, 4, 2.0, "common"),
+    (150, 10, 4, 3.0, "directions"),
+)
+for n, dim, k, apart, form in CLUSTERS:
+    name = f"{n} × {dim}, {k} clusters, {form}"
+    case("N", name, few_rows_a_cluster, n=n, dim=dim, k=k, apart=apart, form=form)
 
 
 # H: a surface without noise. `off` is the share of draws farther from it than a sixth of the gap between its turns.

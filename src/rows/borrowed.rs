@@ -1,10 +1,11 @@
 use nalgebra::{DMatrix, DMatrixView};
 
+use super::layout::{Layout, RowValue, Values};
 use super::weighted::WeightedRows;
 use crate::error::{Error, Result};
 use crate::shapes::check_size;
 
-/// Rows to learn from (n × d), borrowed without a copy, with optional weights.
+/// Rows to learn from (n × d), borrowed without a copy, with optional weights: in `f64`, or in `f32`, which is read as it is used.
 ///
 /// # Examples
 /// ```
@@ -25,40 +26,9 @@ pub struct Rows<'a> {
     errors: Option<Values<'a>>,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Values<'a> {
-    ColumnMajor(DMatrixView<'a, f64>),
-    RowMajor(&'a [f64], usize),
-    /// Columns by themselves, of which these rows.
-    Columns {
-        columns: &'a [&'a [f64]],
-        start: usize,
-        count: usize,
-    },
-}
-
-impl Values<'_> {
-    /// A copy of `count` rows from `start` on.
-    fn block(&self, start: usize, count: usize) -> DMatrix<f64> {
-        match self {
-            Values::ColumnMajor(view) => view.rows(start, count).into_owned(),
-            Values::RowMajor(data, dim) => {
-                DMatrix::from_row_slice(count, *dim, &data[start * dim..(start + count) * dim])
-            }
-            Values::Columns { columns, start: first, .. } => {
-                DMatrix::from_fn(count, columns.len(), |i, j| columns[j][first + start + i])
-            }
-        }
-    }
-
-    fn range(&self, start: usize, count: usize) -> Values<'_> {
-        match self {
-            Values::ColumnMajor(view) => Values::ColumnMajor(view.rows(start, count)),
-            Values::RowMajor(data, dim) => Values::RowMajor(&data[start * dim..(start + count) * dim], *dim),
-            Values::Columns { columns, start: first, .. } => {
-                Values::Columns { columns, start: first + start, count }
-            }
-        }
+impl<'a> From<Values<'a>> for Rows<'a> {
+    fn from(values: Values<'a>) -> Self {
+        Self { values, weights: None, empty_cells: false, errors: None }
     }
 }
 
@@ -68,7 +38,7 @@ impl<'a> Rows<'a> {
     /// # Errors
     /// [`Error::NoColumns`] when `dim` is 0, [`Error::ShapeMismatch`] when `data` does not divide
     /// into whole rows.
-    pub fn from_row_slice(data: &'a [f64], dim: usize) -> Result<Self> {
+    pub fn from_row_slice<T: RowValue>(data: &'a [T], dim: usize) -> Result<Self> {
         if dim == 0 {
             return Err(Error::NoColumns);
         }
@@ -76,7 +46,7 @@ impl<'a> Rows<'a> {
             let expected = data.len().next_multiple_of(dim);
             return Err(Error::ShapeMismatch { what: "values in whole rows", expected, found: data.len() });
         }
-        Ok(Self { values: Values::RowMajor(data, dim), weights: None, empty_cells: false, errors: None })
+        Ok(T::values(Layout::RowMajor(data, dim)).into())
     }
 
     /// Rows whose columns are slices of equal length, as data frames hold them.
@@ -93,17 +63,12 @@ impl<'a> Rows<'a> {
     /// assert!(Rows::from_columns(&[&length, &width[1..]]).is_err());
     /// # Ok::<(), gmix_diffusion::Error>(())
     /// ```
-    pub fn from_columns(columns: &'a [&'a [f64]]) -> Result<Self> {
+    pub fn from_columns<T: RowValue>(columns: &'a [&'a [T]]) -> Result<Self> {
         let Some(count) = columns.first().map(|column| column.len()) else { return Err(Error::NoColumns) };
         for column in columns {
             check_size("values of a column", count, column.len())?;
         }
-        Ok(Self {
-            values: Values::Columns { columns, start: 0, count },
-            weights: None,
-            empty_cells: false,
-            errors: None,
-        })
+        Ok(T::values(Layout::Columns { columns, start: 0, count }).into())
     }
 
     /// Gives row i the weight `weights[i]`: it counts as that many equal rows. So weights that sum to 1
@@ -191,20 +156,12 @@ impl<'a> Rows<'a> {
 
     /// Number of rows n.
     pub fn n_rows(&self) -> usize {
-        match self.values {
-            Values::ColumnMajor(view) => view.nrows(),
-            Values::RowMajor(data, dim) => data.len().checked_div(dim).unwrap_or(0),
-            Values::Columns { count, .. } => count,
-        }
+        self.values.n_rows()
     }
 
     /// Number of columns d.
     pub fn dim(&self) -> usize {
-        match self.values {
-            Values::ColumnMajor(view) => view.ncols(),
-            Values::RowMajor(_, dim) => dim,
-            Values::Columns { columns, .. } => columns.len(),
-        }
+        self.values.dim()
     }
 
     /// The `count` rows from `start` on.
@@ -216,19 +173,7 @@ impl<'a> Rows<'a> {
 
     /// Appends the rows to `values`, one after the other, and their weights to `weights`.
     pub(crate) fn append_to(&self, values: &mut Vec<f64>, weights: &mut Vec<f64>) {
-        match self.values {
-            Values::ColumnMajor(view) => {
-                for i in 0..view.nrows() {
-                    values.extend((0..view.ncols()).map(|j| view[(i, j)]));
-                }
-            }
-            Values::RowMajor(data, _) => values.extend_from_slice(data),
-            Values::Columns { columns, start, count } => {
-                for i in start..start + count {
-                    values.extend(columns.iter().map(|column| column[i]));
-                }
-            }
-        }
+        self.values.append_to(values);
         match self.weights {
             Some(own) => weights.extend_from_slice(own),
             None => weights.resize(weights.len() + self.n_rows(), 1.0),
@@ -251,31 +196,26 @@ impl<'a> Rows<'a> {
     }
 }
 
-impl<'a> From<&'a DMatrix<f64>> for Rows<'a> {
-    fn from(rows: &'a DMatrix<f64>) -> Self {
-        Self { values: Values::ColumnMajor(rows.as_view()), weights: None, empty_cells: false, errors: None }
+impl<'a, T: RowValue> From<&'a DMatrix<T>> for Rows<'a> {
+    fn from(rows: &'a DMatrix<T>) -> Self {
+        Self::from(rows.as_view())
     }
 }
 
-impl<'a> From<DMatrixView<'a, f64>> for Rows<'a> {
-    fn from(rows: DMatrixView<'a, f64>) -> Self {
-        Self { values: Values::ColumnMajor(rows), weights: None, empty_cells: false, errors: None }
+impl<'a, T: RowValue> From<DMatrixView<'a, T>> for Rows<'a> {
+    fn from(rows: DMatrixView<'a, T>) -> Self {
+        T::values(Layout::ColumnMajor(rows)).into()
     }
 }
 
-impl<'a, const D: usize> From<&'a Vec<[f64; D]>> for Rows<'a> {
-    fn from(rows: &'a Vec<[f64; D]>) -> Self {
+impl<'a, T: RowValue, const D: usize> From<&'a Vec<[T; D]>> for Rows<'a> {
+    fn from(rows: &'a Vec<[T; D]>) -> Self {
         Self::from(&rows[..])
     }
 }
 
-impl<'a, const D: usize> From<&'a [[f64; D]]> for Rows<'a> {
-    fn from(rows: &'a [[f64; D]]) -> Self {
-        Self {
-            values: Values::RowMajor(rows.as_flattened(), D),
-            weights: None,
-            empty_cells: false,
-            errors: None,
-        }
+impl<'a, T: RowValue, const D: usize> From<&'a [[T; D]]> for Rows<'a> {
+    fn from(rows: &'a [[T; D]]) -> Self {
+        T::values(Layout::RowMajor(rows.as_flattened(), D)).into()
     }
 }

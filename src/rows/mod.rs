@@ -2,6 +2,7 @@
 
 mod borrowed;
 mod isotropic_rest;
+mod layout;
 mod moments;
 mod sample;
 mod spatial_order;
@@ -10,6 +11,7 @@ mod weighted;
 
 pub use borrowed::Rows;
 pub use isotropic_rest::IsotropicRest;
+pub use layout::RowValue;
 pub use sample::FoldedSample;
 
 pub(crate) use moments::{Moments, Repeats};

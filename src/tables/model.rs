@@ -11,8 +11,8 @@ use super::report::TableReport;
 use crate::columns::{Columns, Table, TableColumn};
 use crate::error::{Error, Result};
 use crate::learner::{DiffusionLearner, DiffusionModel};
-use crate::questions::Predictions;
-use crate::rows::stream;
+use crate::questions::{Observation, Predictions};
+use crate::rows::{Rows, stream};
 
 /// Rows drawn with one stream of random numbers.
 const CHUNK: usize = 1024;
@@ -132,7 +132,7 @@ impl TableModel {
         rng: &mut R,
     ) -> Result<Self> {
         let rows = matrix(table, columns)?;
-        let rows_in = crate::rows::Rows::from(&rows);
+        let rows_in = Rows::from(&rows);
         let rows_in = if rows.iter().any(|x| x.is_nan()) { rows_in.with_empty_cells() } else { rows_in };
         let model = learner.fit(rows_in, rng)?;
         let mixture = model.base()?;
@@ -174,8 +174,7 @@ impl TableModel {
     /// Those of a user's own sampler, where all columns are real.
     pub fn sample<R: Rng + ?Sized>(&self, n: usize, rng: &mut R) -> Result<Table> {
         if let Some(model) = &self.real {
-            let names: Vec<&str> = self.columns().names().iter().map(String::as_str).collect();
-            return Table::from_matrix(&names, &model.sample(n, rng)?);
+            return self.real_table(&model.sample(n, rng)?);
         }
         let streams: Vec<Xoshiro256PlusPlus> =
             (0..n.div_ceil(CHUNK)).map(|_| Xoshiro256PlusPlus::from_rng(rng)).collect();
@@ -194,6 +193,13 @@ impl TableModel {
             if rows.iter().all(|value| !value.is_nan()) {
                 return model.log_density(&rows);
             }
+            let base = model.base()?;
+            let of_seen = |row: Vec<f64>| match row.iter().all(|value| value.is_nan()) {
+                true => Ok(0.0),
+                false => base.log_density_of(&Observation::of_incomplete_row(&row)?),
+            };
+            let logs = rows.row_iter().map(|row| of_seen(row.iter().copied().collect()));
+            return Ok(DVector::from_vec(logs.collect::<Result<_>>()?));
         }
         Ok(DVector::from_vec(self.law.log_probability(&self.encoder.encode(table)?)?))
     }
@@ -281,6 +287,10 @@ impl TableModel {
         }
         let n = table.n_rows();
         let whole = self.with_all_columns(table)?;
+        if let Some(model) = &self.real {
+            let rows = matrix(&whole, self.columns())?;
+            return model.predict(Rows::from(&rows).with_empty_cells(), &[place], quantiles, rng);
+        }
         let hidden = whole.clone().replaced(column, TableColumn::Numbers(vec![f64::NAN; n]));
         let drawn = self.draws(&hidden, PREDICTING, rng)?;
         let values = drawn.numbers(column).unwrap_or(&[]);
@@ -304,7 +314,7 @@ impl TableModel {
             let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / PREDICTING as f64;
             answers.std[row] = variance.sqrt();
             for (out, p) in answers.quantiles.iter_mut().zip(quantiles) {
-                out[row] = values[((p * PREDICTING as f64) as usize).min(PREDICTING - 1)];
+                out[row] = values[((p * PREDICTING as f64).ceil() as usize).clamp(1, PREDICTING) - 1];
             }
         }
         Ok(answers)
@@ -329,6 +339,15 @@ impl TableModel {
     /// [`Error::OutsideColumn`] for a value that cannot be, and as [`log_density`](Self::log_density).
     pub fn impute<R: Rng + ?Sized>(&self, table: &Table, draws: usize, rng: &mut R) -> Result<Vec<Table>> {
         let whole = self.with_all_columns(table)?;
+        if let Some(model) = &self.real {
+            let rows = matrix(&whole, self.columns())?;
+            let drawn = if draws == 0 {
+                Vec::new()
+            } else {
+                model.impute(Rows::from(&rows).with_empty_cells(), draws, rng)?
+            };
+            return drawn.iter().map(|rows| self.real_table(rows)).collect();
+        }
         let drawn = self.draws(&whole, draws, rng)?;
         let table = |draw: usize| {
             let rows: Vec<usize> = (0..whole.n_rows()).map(|row| row * draws + draw).collect();
@@ -347,8 +366,17 @@ impl TableModel {
             return Err(Error::NoRows);
         }
         let whole = self.with_all_columns(&seen.select(&[0]))?;
+        if self.real.is_some() {
+            return Ok(self.impute(&whole.select(&vec![0; n]), 1, rng)?.swap_remove(0));
+        }
         let drawn = self.draws(&whole, n, rng)?;
         Ok(whole.select(&vec![0; n]).filled(&drawn))
+    }
+
+    /// Rows (n × d) under the names of the columns.
+    fn real_table(&self, rows: &DMatrix<f64>) -> Result<Table> {
+        let names: Vec<&str> = self.columns().names().iter().map(String::as_str).collect();
+        Table::from_matrix(&names, rows)
     }
 }
 
