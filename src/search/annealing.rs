@@ -31,6 +31,9 @@ const SPLITS_FROM: f64 = 4.0;
 const FEWEST_TO_SPLIT: f64 = 2.0;
 /// Where no cell has the rows to split, cells move hardly any more below this share of the last bandwidth at which one had.
 const SETTLED: f64 = 0.125;
+/// With more axes than these the widest direction is found by so many steps of power iteration.
+const EIGEN_AXES: usize = 30;
+const POWERS: usize = 60;
 /// Half the distance between the halves of a split cell, in bandwidths, at least.
 const SMALLEST_STEP: f64 = 0.35;
 
@@ -308,9 +311,30 @@ impl<'a> Annealing<'a> {
 
 /// Largest eigenvalue of a covariance, and its eigenvector.
 fn widest_direction(covariance: &DMatrix<f64>) -> (f64, DVector<f64>) {
+    if covariance.nrows() > EIGEN_AXES {
+        return by_powers(covariance);
+    }
     let eigen = SymmetricEigen::new(covariance.clone());
     let largest = eigen.eigenvalues.imax();
     (eigen.eigenvalues[largest], eigen.eigenvectors.column(largest).into_owned())
+}
+
+/// The same by power iteration from the longest column: of directions that are about as wide it may find any between them,
+/// any of which will do to split a cell.
+fn by_powers(covariance: &DMatrix<f64>) -> (f64, DVector<f64>) {
+    let longest = covariance.column_iter().map(|column| column.norm()).enumerate();
+    let (column, length) = longest.max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((0, 0.0));
+    if !(length > 0.0 && length.is_finite()) {
+        return (0.0, DVector::zeros(covariance.nrows()));
+    }
+    let mut direction = covariance.column(column) / length;
+    let mut largest = 0.0;
+    for _ in 0..POWERS {
+        let next = covariance * &direction;
+        largest = next.norm();
+        direction = next / largest;
+    }
+    (largest, direction)
 }
 
 #[cfg(test)]
@@ -343,6 +367,18 @@ mod tests {
     }
 
     #[test]
+    fn the_widest_of_many_directions_is_that_of_an_eigenvalue() {
+        let spread =
+            DMatrix::from_fn(40, 60, |i, j| ((i * 7 + j * 13) as f64 * 0.37).sin() / (1.0 + i as f64));
+        let covariance = &spread * spread.transpose();
+        let expected = covariance.clone().symmetric_eigenvalues().max();
+        let (found, direction) = widest_direction(&covariance);
+        approx::assert_relative_eq!(found, expected, max_relative = 1e-6);
+        assert!((&covariance * &direction - &direction * found).norm() < 1e-3 * found);
+        assert_eq!(widest_direction(&DMatrix::zeros(40, 40)).0, 0.0);
+    }
+
+    #[test]
     fn wide_cells_split_along_their_widest_direction() {
         let data = hundred_rows();
         let variances = [25.0, 16.5].map(|variance| DMatrix::from_element(1, 1, variance));
@@ -355,7 +391,7 @@ mod tests {
         let mut masses: Vec<f64> = annealing.masses.iter().copied().collect();
         masses.sort_by(f64::total_cmp);
         assert_eq!(masses, [0.3, 0.3, 0.4]);
-        // A cell of fewer rows than two light ones, twenty, stays whole.
+        // A cell of fewer rows than four light ones, twenty, stays whole.
         assert!(!at(&data, &[20.0, 70.0], &[0.19, 0.81], 4.0).split(&variances, &[0, 1]));
         assert!(at(&data, &[20.0, 70.0], &[0.21, 0.79], 4.0).split(&variances, &[0, 1]));
         // A step is a third of a bandwidth at least, and a quarter of the cells split at most.

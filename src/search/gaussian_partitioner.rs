@@ -80,8 +80,8 @@ impl MixtureEstimator for GaussianPartitioner {
     }
 }
 
-/// By how much the first fold's mixture of `ahead` is ahead of that of `behind` at the rows that neither has seen, nor the
-/// whitening.
+/// By how much the first fold's mixture of `ahead` is ahead of that of `behind` at the rows of which neither is made, nor the
+/// whitening; the held-out likelihoods of other folds are no measure of this, since their rows have a part in it.
 fn lead_of_first(ahead: &CrossFittedMixture, behind: &CrossFittedMixture, sample: &FoldedSample) -> Lead {
     let rows = sample.judging(0);
     let of = |found: &CrossFittedMixture| judging_log_density(&rows, &found.folds[0]);

@@ -89,7 +89,7 @@ fn concentric(
 ) -> Option<MixtureParameters> {
     let dim = data.rows.ncols() as f64;
     let factor = cells.covariances[cell].clone().cholesky()?;
-    let (mut weight, mut squares, mut fourth) = (0.0, 0.0, 0.0);
+    let (mut weight, mut squares, mut second, mut fourth) = (0.0, 0.0, 0.0, 0.0);
     for ((row, share), own) in data.rows.row_iter().zip(shares).zip(&data.weights) {
         if *share > 0.0 {
             let mut standard = (row - cells.means.row(cell)).transpose();
@@ -97,10 +97,12 @@ fn concentric(
             let radius = standard.norm_squared();
             weight += own * share;
             squares += own * share * share;
+            second += own * share * radius;
             fourth += own * share * radius * radius;
         }
     }
-    let excess = fourth / weight - dim * (dim + 2.0);
+    // In units of the rows' own second moment: one that a shrunk covariance has too small or too large is no tail.
+    let excess = fourth / weight / (second / weight / dim).powi(2) - dim * (dim + 2.0);
     let std_error = (8.0 * dim * (dim + 2.0) * squares).sqrt() / weight;
     let is_heavy_tailed = excess > KURTOSIS_ERRORS * std_error;
     if !is_heavy_tailed || weight < 2.0 * light_cell(data.rows.ncols(), data.weights.iter().sum()) {
@@ -126,7 +128,7 @@ fn parts_of(data: &WeightedRows, shares: &[f64]) -> Result<Option<MixtureParamet
     }
     let mut annealing = Annealing::new(&rows)?;
     let parts = annealing.state_with(PARTS)?;
-    // A path that never has more parts than these ends with cells narrower than any two rows are apart.
+    // A path that never has more parts than these ends where no cell has the rows to split.
     Ok((!annealing.is_cold()).then_some(parts))
 }
 

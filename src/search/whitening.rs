@@ -32,8 +32,7 @@ pub(super) struct Whitening {
 impl Whitening {
     /// The coordinates in which a kernel density of one bandwidth says clearly more of held-out rows than in their own:
     /// those in which the rows, or the differences of nearest neighbours, are uncorrelated and of one variance. `None` where
-    /// their own are as good, where directions apart from the active ones share their unit, and where rows are few, which
-    /// look alike in every direction once they are whitened by themselves.
+    /// their own are as good, and where directions apart from the active ones share their unit.
     ///
     /// Nearest neighbours are of one cell, so that their differences have the covariance within cells without these being
     /// known (Art, Gnanadesikan, Kettenring 1982).

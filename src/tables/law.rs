@@ -1,10 +1,13 @@
 //! The law of a table: cells that are Gaussian in latent values, each with probabilities of labels of its own.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use nalgebra::{Cholesky, DMatrix};
-use rand::{Rng, RngExt};
+use rand::seq::SliceRandom;
+use rand::{Rng, RngExt, SeedableRng};
 use rand_distr::{Distribution, StandardNormal};
+use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::encoder::{Encoded, Label};
 use crate::columns::{Sight, normal};
@@ -18,8 +21,10 @@ const PATHS: usize = 16;
 const NARROW: f64 = 0.25;
 /// Paths of which one is drawn, where rows are completed.
 const DRAWN_PATHS: usize = 16;
-/// Under whose roots paths move on, an interval each.
-const PRIMES: [u32; 16] = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53];
+/// Paths by which it is told whether a cell counts.
+const TRIED_PATHS: usize = 4;
+/// Intervals of a row that paths pass in ways of their own; further ones are passed as these are.
+const PLACES: usize = 64;
 /// Rows that are evaluated together.
 const BLOCK: usize = 64;
 /// Added to variances, as a share of each: directions without variation have this much. Of latent values without any, which
@@ -73,12 +78,24 @@ fn factor(mut covariance: DMatrix<f64>) -> Result<DMatrix<f64>> {
     Err(Error::NotPositiveDefinite { what: "covariance of cell", index: 0 })
 }
 
-/// The share of the interval at which path `path` passes the value at `place`: a sequence of Richtmyer (1951) on the roots
-/// of primes, which no sum of whole multiples relates, from the middle.
+/// The share of the interval at which path `path` passes the value at `place`: a Latin hypercube, so that paths are spread
+/// evenly over every interval, the first two together as the points of Hammersley are, and the others at random.
 fn share(path: usize, place: usize) -> f64 {
-    let prime = PRIMES[place % PRIMES.len()];
-    // Folded over, so that it has no jump at the ends (Genz, Bretz 2009).
-    (2.0 * (0.25 + path as f64 * f64::from(prime).sqrt()).fract() - 1.0).abs()
+    static SHARES: OnceLock<Vec<[f64; PATHS]>> = OnceLock::new();
+    let shares = SHARES.get_or_init(|| {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+        let place = |place: usize| {
+            let mut order: [usize; PATHS] = std::array::from_fn(|path| path);
+            match place {
+                0 => {}
+                1 => order = order.map(|path| path.reverse_bits() >> (usize::BITS - PATHS.ilog2())),
+                _ => order.shuffle(&mut rng),
+            }
+            order.map(|at| (at as f64 + 0.5) / PATHS as f64)
+        };
+        (0..PLACES).map(place).collect()
+    });
+    shares[place % PLACES][path]
 }
 
 impl Pattern {
@@ -154,18 +171,21 @@ impl Pattern {
         if self.intervals.is_empty() {
             return exact;
         }
+        if !self.is_wide(cell, sights) {
+            return exact + self.path(cell, sights, standard, |_| 0.5);
+        }
         let known = standard.len();
-        let first = self.path(cell, sights, standard, |index| share(0, index));
-        // Paths differ by less than what makes such a cell count.
-        if exact + first < least || !self.is_wide(cell, sights) {
-            return exact + first;
-        }
-        let mut total = 1.0;
-        for path in 1..PATHS {
+        let mut logs = Vec::with_capacity(PATHS);
+        // In steps, so that the first of them are spread too.
+        for path in (0..PATHS).map(|step| 5 * step % PATHS) {
             standard.truncate(known);
-            total += (self.path(cell, sights, standard, |index| share(path, index)) - first).min(500.0).exp();
+            logs.push(self.path(cell, sights, standard, |index| share(path, index)));
+            // Cells that count on none of several paths are not looked at further.
+            if logs.len() == TRIED_PATHS && logs.iter().all(|log| exact + log < least) {
+                break;
+            }
         }
-        exact + first + (total / PATHS as f64).ln()
+        exact + log_sum(&logs) - (logs.len() as f64).ln()
     }
 }
 

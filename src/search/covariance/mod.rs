@@ -2,8 +2,8 @@
 //!
 //! One rule from "all equal and spherical" to "free": eigenvalues that sampling noise explains are
 //! pooled, first within a cell (a flat bottom of its spectrum), then across cells (equal spectra);
-//! only when cells have few rows is the whole matrix shrunk to the common one first, and when all have few, that one
-//! to a simpler one.
+//! only where a cell has few rows is the whole matrix mixed with something simpler first, and when all have few, what
+//! cells have in common too.
 
 mod regularised;
 mod targets;
@@ -14,13 +14,12 @@ use nalgebra::{Cholesky, DMatrix, DVector, SymmetricEigen};
 
 pub(crate) use self::regularised::likelihood_left_out;
 use self::regularised::regularised;
-use self::targets::{Common, shrink_to_target};
+use self::targets::{Common, Mixed, shrink_to_target};
 use crate::rows::IsotropicRest;
 
 /// Standard deviations of a χ² statistic that count as chance.
 const CHANCE: f64 = 2.0;
-/// With fewer rows a cell than this many times the parameters of a covariance, twice, cells lean on
-/// the common covariance first.
+/// With fewer rows than this many times the parameters of a covariance, twice, a cell leans on something simpler first.
 const FEW_ROWS: f64 = 2.5;
 /// With fewer rows in all than this many times the parameters of a covariance, twice, what cells have in common is mixed
 /// with something simpler, as far as that pays: a covariance of n rows costs d(d + 3)/4n nats a row.
@@ -80,7 +79,7 @@ pub(crate) fn shrink_covariances(
     let floor = rest.floor().max(least_variance);
     let mut common = Common { covariance: common(&covariances, weights), parameters: 0.5 * parameters };
     if rows < FEW_ROWS_OF_ALL * parameters
-        && let Some(simpler) = regularised(&common.covariance, rows)
+        && let Some(simpler) = regularised(&common.covariance, rows, information.mean())
     {
         if cells == 1 {
             return Spectra::new(vec![simpler.covariance], floor).into_covariances(floor);
@@ -89,10 +88,10 @@ pub(crate) fn shrink_covariances(
         common.covariance = simpler.covariance;
     }
     let few: Vec<usize> = (0..cells).filter(|&cell| information[cell] < FEW_ROWS * parameters).collect();
-    let worth = if cells > 1 && !few.is_empty() {
+    let mixed = if cells > 1 && !few.is_empty() {
         shrink_to_target(&mut covariances, common, information, &few, floor)
     } else {
-        information.clone()
+        Vec::new()
     };
     // Beside directions of a known variance a few rows a cell show whether its lowest ones are of them.
     let telling = if rest.count > 0.0 { rows } else { information.mean() };
@@ -100,9 +99,10 @@ pub(crate) fn shrink_covariances(
         return floored(covariances, floor);
     }
     let mut spectra = Spectra::new(covariances, floor);
+    let worth = spectra.worth(&mixed, information);
     let bottom = spectra.pool_bottoms(weights, &worth, rest);
     if cells > 1 {
-        spectra.pool_across_cells(weights, &worth, bottom);
+        spectra.pool_across_cells(weights, information, &worth, bottom);
     }
     spectra.into_covariances(floor)
 }
@@ -150,12 +150,24 @@ impl Spectra {
         Self { values, axes }
     }
 
+    /// Of how many rows an eigenvalue is that varies by chance as much: k × m.
+    fn worth(&self, mixed: &[Option<Mixed>], information: &DVector<f64>) -> DMatrix<f64> {
+        let (cells, dim) = self.values.shape();
+        DMatrix::from_fn(cells, dim, |cell, axis| {
+            let more = mixed
+                .get(cell)
+                .and_then(Option::as_ref)
+                .map_or(1.0, |mixed| mixed.worth(self.axes[cell].column(axis), self.values[(cell, axis)]));
+            information[cell] * more
+        })
+    }
+
     /// Pools the largest set of lowest eigenvalues that a likelihood-ratio test of sphericity accepts
     /// in all cells together; ties it to the isotropic rest where that is consistent.
     fn pool_bottoms(
         &mut self,
         weights: &DVector<f64>,
-        information: &DVector<f64>,
+        worth: &DMatrix<f64>,
         rest: IsotropicRest,
     ) -> FlatBottom {
         let (cells, dim) = self.values.shape();
@@ -175,8 +187,8 @@ impl Spectra {
                     };
                     let own =
                         if rest.count.is_infinite() { 0.0 } else { rest.count * (rest_log - common).powi(2) };
-                    let spread: f64 = bottom.iter().map(|l| (l - common).powi(2)).sum();
-                    statistic += information[cell] / 2.0 * (spread + own);
+                    let rows = worth.row(cell).columns(0, size).into_owned();
+                    statistic += 0.5 * (rows.dot(&bottom.map(|l| (l - common).powi(2))) + rows.mean() * own);
                 }
                 if statistic <= chance(k * (within + 1.0)) {
                     self.set_bottoms(size, |_| None, Some(self.tied_variance(size, weights, rest)));
@@ -187,7 +199,8 @@ impl Spectra {
             for cell in 0..cells {
                 let bottom = logs.row(cell).columns(0, size).into_owned();
                 let mean = bottom.mean();
-                statistic += information[cell] / 2.0 * bottom.iter().map(|l| (l - mean).powi(2)).sum::<f64>();
+                let rows = worth.row(cell).columns(0, size).into_owned();
+                statistic += 0.5 * rows.dot(&bottom.map(|l| (l - mean).powi(2)));
             }
             if size == 1 || statistic <= chance(k * within) {
                 let means: Vec<f64> =
@@ -222,18 +235,30 @@ impl Spectra {
 
     /// Pools the spectra of all cells, orientations left free: log-eigenvalues shrink to those of the
     /// mean eigenvalue by an empirical Bayes factor, fully where their spread is chance.
-    fn pool_across_cells(&mut self, weights: &DVector<f64>, information: &DVector<f64>, bottom: FlatBottom) {
+    fn pool_across_cells(
+        &mut self,
+        weights: &DVector<f64>,
+        information: &DVector<f64>,
+        worth: &DMatrix<f64>,
+        bottom: FlatBottom,
+    ) {
         let (cells, dim) = self.values.shape();
         let shares = weights / weights.sum();
         let groups: Vec<(usize, f64)> = std::iter::once((bottom.size - 1, bottom.size as f64))
             .chain((bottom.size..dim).map(|axis| (axis, 1.0)))
             .collect();
+        // A size alone is told by all variances of a cell, whatever shape these were mixed with.
+        let rows = |cell: usize, axis: usize| match bottom.size == dim {
+            true => information[cell],
+            false if axis + 1 == bottom.size => worth.row(cell).columns(0, bottom.size).mean(),
+            false => worth[(cell, axis)],
+        };
         let (mut statistic, mut total) = (0.0, 0.0);
         for &(axis, multiplicity) in &groups {
             let logs = self.values.column(axis).map(f64::ln);
             let mean = logs.dot(&shares);
             for cell in 0..cells {
-                let precision = information[cell] * multiplicity / 2.0;
+                let precision = rows(cell, axis) * multiplicity / 2.0;
                 statistic += precision * (logs[cell] - mean).powi(2);
                 total += precision;
             }
@@ -244,7 +269,7 @@ impl Spectra {
         for &(axis, multiplicity) in &groups {
             let common = self.values.column(axis).dot(&shares).ln();
             for cell in 0..cells {
-                let noise = 2.0 / (information[cell] * multiplicity);
+                let noise = 2.0 / (rows(cell, axis) * multiplicity);
                 let keep = variance / (variance + noise);
                 let log = keep * self.values[(cell, axis)].ln() + (1.0 - keep) * common;
                 self.values[(cell, axis)] = log.exp();

@@ -1,6 +1,6 @@
 //! A covariance of few rows, mixed with a multiple of the identity.
 
-use nalgebra::{DMatrix, SymmetricEigen};
+use nalgebra::DMatrix;
 
 /// Shares of the identity that are tried: 1, and less by √2 each.
 const SHARES: i32 = 25;
@@ -16,8 +16,10 @@ const FEWEST_ROWS: f64 = 3.0;
 /// say, follows from S alone (Hoffbeck, Landgrebe 1996, with the mean of the Mahalanobis distances for each: Theiler
 /// 2012). Linear shrinkage by a formula, of Ledoit and Wolf or oracle-approximating, is for squared errors; what counts here
 /// is the likelihood.
-pub(super) fn regularised(covariance: &DMatrix<f64>, rows: f64) -> Option<Regularised> {
-    let (share, _) = best_share(covariance, rows)?;
+///
+/// Rows stand around means of `own_rows` each, and each row moves its own: around one mean they are all.
+pub(super) fn regularised(covariance: &DMatrix<f64>, rows: f64, own_rows: f64) -> Option<Regularised> {
+    let (share, _) = best_share(covariance, rows, own_rows)?;
     let variance = covariance.trace() / covariance.nrows() as f64;
     (share > 0.0).then(|| Regularised { covariance: mixed(covariance, share, variance), share })
 }
@@ -30,41 +32,43 @@ pub(super) struct Regularised {
 
 /// The log-likelihood a row, up to a constant, of rows left out of their covariance so mixed; −∞ where nothing varies.
 pub(crate) fn likelihood_left_out(covariance: &DMatrix<f64>, rows: f64) -> f64 {
-    best_share(covariance, rows).map_or(f64::NEG_INFINITY, |(_, likelihood)| likelihood)
+    best_share(covariance, rows, rows).map_or(f64::NEG_INFINITY, |(_, likelihood)| likelihood)
 }
 
 /// The share of the identity, and the likelihood of the rows that are left out.
-fn best_share(covariance: &DMatrix<f64>, rows: f64) -> Option<(f64, f64)> {
+fn best_share(covariance: &DMatrix<f64>, rows: f64, own_rows: f64) -> Option<(f64, f64)> {
     let dim = covariance.nrows() as f64;
     let variance = covariance.trace() / dim;
     if !(variance > 0.0 && variance.is_finite()) {
         return None;
     }
     let log_volume = 0.5 * dim * variance.ln();
+    let own_rows = own_rows.max(FEWEST_ROWS);
     if rows <= FEWEST_ROWS {
         return Some((1.0, -log_volume - 0.5 * dim));
     }
-    let eigenvalues = SymmetricEigen::new(covariance / variance).eigenvalues;
+    let eigenvalues = (covariance / variance).symmetric_eigenvalues();
     let shares = (0..SHARES).map(|step| 0.5f64.powf(0.5 * f64::from(step))).chain([0.0]);
-    let said = shares.map(|share| (share, left_out(eigenvalues.as_slice(), share, rows) - log_volume));
+    let said =
+        shares.map(|share| (share, left_out(eigenvalues.as_slice(), share, rows, own_rows) - log_volume));
     said.filter(|(_, likelihood)| likelihood.is_finite()).max_by(|a, b| a.1.total_cmp(&b.1))
 }
 
 /// Log-likelihood a row, up to a constant, of rows left out of a covariance with these eigenvalues, of which the identity
-/// has this share.
-pub(super) fn left_out(eigenvalues: &[f64], share: f64, rows: f64) -> f64 {
-    let more = rows / (rows - 1.0);
+/// has this share, around means of so many rows each.
+pub(super) fn left_out(eigenvalues: &[f64], share: f64, rows: f64, own_rows: f64) -> f64 {
+    let (more, farther) = (rows / (rows - 1.0), own_rows / (own_rows - 1.0));
     let (mut log_determinant, mut distance) = (0.0, 0.0);
     for value in eigenvalues.iter().map(|value| value.max(0.0)) {
         let mixed = (1.0 - share) * more * value + share;
         log_determinant += mixed.ln();
         distance += if value > 0.0 { value / mixed } else { 0.0 };
     }
-    let left = 1.0 - (1.0 - share) * more / (rows - 1.0) * distance;
+    let left = 1.0 - (1.0 - share) * farther / (rows - 1.0) * distance;
     if left <= LEAST_LEFT {
         return f64::NEG_INFINITY;
     }
-    -0.5 * (log_determinant + left.ln() + more * more * distance / left)
+    -0.5 * (log_determinant + left.ln() + farther * farther * distance / left)
 }
 
 /// (1 − α) S + α v I.
@@ -78,7 +82,7 @@ fn mixed(covariance: &DMatrix<f64>, share: f64, variance: f64) -> DMatrix<f64> {
 
 #[cfg(test)]
 mod tests {
-    use nalgebra::Cholesky;
+    use nalgebra::{Cholesky, SymmetricEigen};
     use rand::SeedableRng;
     use rand_distr::{Distribution, StandardNormal};
     use rand_xoshiro::Xoshiro256PlusPlus;
@@ -116,7 +120,7 @@ mod tests {
             for seed in 0..10 {
                 let (rows, truth) = chain(n, dim, seed);
                 let sample = sample_covariance(&rows);
-                let found = expected(&regularised(&sample, n as f64).unwrap().covariance, &truth);
+                let found = expected(&regularised(&sample, n as f64, n as f64).unwrap().covariance, &truth);
                 let variance = sample.trace() / dim as f64;
                 let best = (1..40)
                     .map(|i| expected(&mixed(&sample, 0.025 * f64::from(i), variance), &truth))
@@ -135,8 +139,8 @@ mod tests {
         truth.column_mut(2).scale_mut(1e-6);
         truth.row_mut(2).scale_mut(1e-6);
         let sample = sample_covariance(&rows);
-        let found =
-            regularised(&sample, 4_000.0).map_or_else(|| sample.clone(), |simpler| simpler.covariance);
+        let found = regularised(&sample, 4_000.0, 4_000.0)
+            .map_or_else(|| sample.clone(), |simpler| simpler.covariance);
         assert!(expected(&found, &truth) > expected(&sample, &truth) - 1e-3);
     }
 
@@ -156,7 +160,7 @@ mod tests {
         });
         let exact = one_by_one.sum::<f64>() / 400.0;
         let eigenvalues = SymmetricEigen::new(sample).eigenvalues;
-        let found = left_out(eigenvalues.as_slice(), share, 400.0);
+        let found = left_out(eigenvalues.as_slice(), share, 400.0, 400.0);
         assert!((found - exact).abs() < 0.005, "{found} {exact}");
     }
 }
