@@ -33,6 +33,20 @@ impl<'a> From<Values<'a>> for Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
+    /// The rows of a matrix, or of a view of one; of `f64`, `Rows::from` does the same.
+    ///
+    /// # Examples
+    /// ```
+    /// use gmix_diffusion::Rows;
+    /// use gmix_diffusion::nalgebra::DMatrix;
+    ///
+    /// let single: DMatrix<f32> = DMatrix::from_row_slice(2, 2, &[1.0, 2.0, 3.0, 4.0]);
+    /// assert_eq!(Rows::from_matrix(single.as_view()).dim(), 2);
+    /// ```
+    pub fn from_matrix<T: RowValue>(rows: DMatrixView<'a, T>) -> Self {
+        T::values(Layout::ColumnMajor(rows)).into()
+    }
+
     /// Rows that follow each other in `data`, `dim` values each.
     ///
     /// # Errors
@@ -196,15 +210,15 @@ impl<'a> Rows<'a> {
     }
 }
 
-impl<'a, T: RowValue> From<&'a DMatrix<T>> for Rows<'a> {
-    fn from(rows: &'a DMatrix<T>) -> Self {
-        Self::from(rows.as_view())
+impl<'a> From<&'a DMatrix<f64>> for Rows<'a> {
+    fn from(rows: &'a DMatrix<f64>) -> Self {
+        Self::from_matrix(rows.as_view())
     }
 }
 
-impl<'a, T: RowValue> From<DMatrixView<'a, T>> for Rows<'a> {
-    fn from(rows: DMatrixView<'a, T>) -> Self {
-        T::values(Layout::ColumnMajor(rows)).into()
+impl<'a> From<DMatrixView<'a, f64>> for Rows<'a> {
+    fn from(rows: DMatrixView<'a, f64>) -> Self {
+        Self::from_matrix(rows)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use nalgebra::{DMatrix, DVector};
 
-use super::covariance::span;
+use super::covariance::{regularised, span};
 use crate::kernels::{Gaussian, Gaussians};
 use crate::mixture::MixtureParameters;
 use crate::rows::WeightedRows;
@@ -33,6 +33,10 @@ impl Background {
         let dim = data.rows.ncols();
         let total: f64 = data.weights.iter().sum();
         let (mean, mut covariance) = data.mean_and_covariance();
+        // Few rows are likelier under their own covariance than under any law of theirs, and would all be strays.
+        if let Some(simpler) = regularised(&covariance, total, total) {
+            covariance = simpler.covariance;
+        }
         let mean_variance = (covariance.trace() / dim as f64).max(f64::MIN_POSITIVE);
         if !span(total, dim) {
             // A background that is narrow across rows that hardly span all directions would take them all.

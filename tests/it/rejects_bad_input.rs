@@ -23,7 +23,7 @@ fn no_rows_no_columns_and_one_row_are_errors() {
         assert!(matches!(fit("nothing", learner(std), DMatrix::zeros(0, 0)), Err(Error::NoColumns)));
         assert!(matches!(fit("one row", learner(std), normals(1, 2)), Err(Error::NoVariation)));
     }
-    assert!(matches!(Rows::from_row_slice(&[], 0), Err(Error::NoColumns)));
+    assert!(matches!(Rows::from_row_slice::<f64>(&[], 0), Err(Error::NoColumns)));
     let none: &[[f64; 2]] = &[];
     let empty = DiffusionLearner::new().fit(none, &mut StdRng::seed_from_u64(1));
     assert!(matches!(empty, Err(Error::NoRows)));

@@ -13,7 +13,7 @@ mod tests;
 use nalgebra::{Cholesky, DMatrix, DVector, SymmetricEigen};
 
 pub(crate) use self::regularised::likelihood_left_out;
-use self::regularised::regularised;
+pub(super) use self::regularised::regularised;
 use self::targets::{Common, Mixed, shrink_to_target};
 use crate::rows::IsotropicRest;
 

@@ -18,16 +18,20 @@ const FEWEST_ROWS: f64 = 3.0;
 /// is the likelihood.
 ///
 /// Rows stand around means of `own_rows` each, and each row moves its own: around one mean they are all.
-pub(super) fn regularised(covariance: &DMatrix<f64>, rows: f64, own_rows: f64) -> Option<Regularised> {
+pub(in crate::search) fn regularised(
+    covariance: &DMatrix<f64>,
+    rows: f64,
+    own_rows: f64,
+) -> Option<Regularised> {
     let (share, _) = best_share(covariance, rows, own_rows)?;
     let variance = covariance.trace() / covariance.nrows() as f64;
     (share > 0.0).then(|| Regularised { covariance: mixed(covariance, share, variance), share })
 }
 
-pub(super) struct Regularised {
-    pub(super) covariance: DMatrix<f64>,
+pub(in crate::search) struct Regularised {
+    pub(in crate::search) covariance: DMatrix<f64>,
     /// Of the identity.
-    pub(super) share: f64,
+    pub(in crate::search) share: f64,
 }
 
 /// The log-likelihood a row, up to a constant, of rows left out of their covariance so mixed; −∞ where nothing varies.
