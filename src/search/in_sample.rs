@@ -20,8 +20,8 @@ const LEAST_TRIED: usize = 11;
 /// many times the best one and no better.
 const WIDE: f64 = 2.0;
 const WIDEST: f64 = 6.0;
-/// In more directions than these, where a number of cells takes seconds, two in a row that are so many standard errors behind
-/// end the way up.
+/// In more directions than these, where a number of cells takes seconds, one that is so many standard errors behind ends the
+/// way up.
 const MANY_DIRECTIONS: usize = 100;
 const HOPELESS: f64 = 6.0;
 /// Where there are fewer rows than this for each parameter of a cell no cell is split in place.
@@ -193,7 +193,6 @@ fn go_up(
     let mut last_size = found.last().map_or(0, Candidate::size);
     let after = |last: &Candidate| next_number(last.mean_cells().round() as usize, GROWTH);
     let mut wanted = found.last().map_or(1, after);
-    let mut hopeless = 0;
     while wanted == 1 || wanted < sample.rows.nrows() {
         let starts = folds.annealed(wanted)?;
         let size = total_cells(&starts);
@@ -205,8 +204,8 @@ fn go_up(
             let behind = lead.exceeds(CLEARLY);
             let times = found[found.len() - 1].mean_cells() / found[top].mean_cells();
             let is_over = wanted >= LEAST_TRIED && times >= if behind { WIDE } else { WIDEST };
-            hopeless = if lead.exceeds(HOPELESS) { hopeless + 1 } else { 0 };
-            if is_over || hopeless >= 2 && sample.rows.ncols() > MANY_DIRECTIONS {
+            let is_hopeless = sample.rows.ncols() > MANY_DIRECTIONS && lead.exceeds(HOPELESS);
+            if is_over || is_hopeless {
                 // A few steps from the path may be far from what so many cells can do.
                 folds.settle(&mut found[top]);
                 if !folds.lead_of_witness(witness, &found[top]).0.exceeds(CLEARLY) {
