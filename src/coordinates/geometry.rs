@@ -47,7 +47,8 @@ impl Geometry {
         self.active.dim()
     }
 
-    /// Variances of the centres along the active axes: those of the rows less σ₀².
+    /// Variances of the centres along the principal directions, which are the active axes level by level: those of the rows
+    /// less σ₀².
     pub(crate) fn centre_variances(&self) -> DVector<f64> {
         self.active.split.variances.map(|v| (v - self.component_std * self.component_std).max(0.0))
     }

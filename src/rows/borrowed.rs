@@ -5,7 +5,9 @@ use super::weighted::WeightedRows;
 use crate::error::{Error, Result};
 use crate::shapes::check_size;
 
-/// Rows to learn from (n × d), borrowed without a copy, with optional weights: in `f64`, or in `f32`, which is read as it is used.
+/// Rows to learn from (n × d), borrowed without a copy, with optional weights.
+///
+/// Numbers are `f64`, or `f32`, which is read as `f64` where it is used.
 ///
 /// # Examples
 /// ```

@@ -151,3 +151,34 @@ impl Values<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::Rows;
+
+    /// Numbers that both precisions have, in every form: the same rows, whole, in part, and one after the other.
+    #[test]
+    fn single_precision_has_the_same_rows_in_every_layout() {
+        let values: Vec<f64> = (0..12).map(|i| 0.25 * f64::from(i * i) - 3.0).collect();
+        let single: Vec<f32> = values.iter().map(|value| *value as f32).collect();
+        let expected = DMatrix::from_row_slice(4, 3, &values);
+        let matrix = expected.map(|value| value as f32);
+        let columns: Vec<&[f32]> = matrix.as_slice().chunks(4).collect();
+        let arrays: Vec<[f32; 3]> = single.chunks(3).map(|row| [row[0], row[1], row[2]]).collect();
+        let forms = [
+            Rows::from_matrix(matrix.as_view()),
+            Rows::from_row_slice(&single, 3).unwrap(),
+            Rows::from_columns(&columns).unwrap(),
+            Rows::from(&arrays),
+        ];
+        for rows in forms {
+            assert_eq!((rows.n_rows(), rows.dim()), (4, 3));
+            assert_eq!(rows.to_matrix(), expected);
+            assert_eq!(rows.range(1, 2).to_matrix(), expected.rows(1, 2).into_owned());
+            let (mut all, mut weights) = (Vec::new(), Vec::new());
+            rows.append_to(&mut all, &mut weights);
+            assert_eq!((all, weights), (values.clone(), vec![1.0; 4]));
+        }
+    }
+}

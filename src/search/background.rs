@@ -33,14 +33,12 @@ impl Background {
         let dim = data.rows.ncols();
         let total: f64 = data.weights.iter().sum();
         let (mean, mut covariance) = data.mean_and_covariance();
-        // Few rows are likelier under their own covariance than under any law of theirs, and would all be strays.
-        if let Some(simpler) = regularised(&covariance, total, total) {
-            covariance = simpler.covariance;
-        }
         let mean_variance = (covariance.trace() / dim as f64).max(f64::MIN_POSITIVE);
+        // Few rows are likelier under their own covariance than under any law of theirs, and would all be strays.
         if !span(total, dim) {
-            // A background that is narrow across rows that hardly span all directions would take them all.
             covariance = DMatrix::from_diagonal_element(dim, dim, mean_variance);
+        } else if let Some(simpler) = regularised(&covariance, total, total) {
+            covariance = simpler.covariance;
         }
         for axis in 0..dim {
             covariance[(axis, axis)] += SMALLEST_SHARE * mean_variance;

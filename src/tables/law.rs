@@ -175,17 +175,18 @@ impl Pattern {
             return exact + self.path(cell, sights, standard, |_| 0.5);
         }
         let known = standard.len();
-        let mut logs = Vec::with_capacity(PATHS);
-        // In steps, so that the first of them are spread too.
-        for path in (0..PATHS).map(|step| 5 * step % PATHS) {
-            standard.truncate(known);
-            logs.push(self.path(cell, sights, standard, |index| share(path, index)));
+        let mut logs = [0.0; PATHS];
+        let mean = |logs: &[f64]| exact + log_sum(logs) - (logs.len() as f64).ln();
+        for step in 0..PATHS {
             // Cells that count on none of several paths are not looked at further.
-            if logs.len() == TRIED_PATHS && logs.iter().all(|log| exact + log < least) {
-                break;
+            if step == TRIED_PATHS && logs[..step].iter().all(|log| exact + log < least) {
+                return mean(&logs[..step]);
             }
+            standard.truncate(known);
+            // In steps of five, so that the first paths are spread too.
+            logs[step] = self.path(cell, sights, standard, |index| share(5 * step % PATHS, index));
         }
-        exact + log_sum(&logs) - (logs.len() as f64).ln()
+        mean(&logs)
     }
 }
 

@@ -341,11 +341,7 @@ impl TableModel {
         let whole = self.with_all_columns(table)?;
         if let Some(model) = &self.real {
             let rows = matrix(&whole, self.columns())?;
-            let drawn = if draws == 0 {
-                Vec::new()
-            } else {
-                model.impute(Rows::from(&rows).with_empty_cells(), draws, rng)?
-            };
+            let drawn = model.impute(Rows::from(&rows).with_empty_cells(), draws, rng)?;
             return drawn.iter().map(|rows| self.real_table(rows)).collect();
         }
         let drawn = self.draws(&whole, draws, rng)?;

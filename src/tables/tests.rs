@@ -143,6 +143,28 @@ fn a_real_table_has_the_bits_of_a_matrix() {
     assert_eq!(model.log_density(&table).unwrap(), plain.log_density(&rows).unwrap());
     let drawn = plain.sample(50, &mut rng(8)).unwrap();
     assert_eq!(model.sample(50, &mut rng(8)).unwrap(), Table::from_matrix(&["x", "y"], &drawn).unwrap());
+
+    // Questions too, of rows with empty cells and without columns that are asked.
+    let holed = [[1.0, f64::NAN], [f64::NAN, 5.0], [f64::NAN, f64::NAN], [0.5, -0.5]];
+    let incomplete = Table::from_rows(&["x", "y"], &holed.map(|row| row.to_vec())).unwrap();
+    let plain_rows = || crate::rows::Rows::from(&holed[..]).with_empty_cells();
+    let predicted = model.predict(&incomplete, "y", &[0.1, 0.9], &mut rng(9)).unwrap();
+    let expected = plain.predict(plain_rows(), &[1], &[0.1, 0.9], &mut rng(9)).unwrap();
+    assert_eq!((predicted.mean, predicted.quantiles), (expected.mean, expected.quantiles));
+    let filled = model.impute(&incomplete, 2, &mut rng(10)).unwrap();
+    let expected = plain.impute(plain_rows(), 2, &mut rng(10)).unwrap();
+    assert_eq!(filled[1], Table::from_matrix(&["x", "y"], &expected[1]).unwrap());
+    assert!(model.impute(&incomplete, 0, &mut rng(10)).unwrap().is_empty());
+    let logs = model.log_density(&incomplete).unwrap();
+    let marginal = plain.mixture().unwrap().marginal(&[0]).unwrap().log_density(&[[1.0]][..]).unwrap();
+    approx::assert_relative_eq!(logs[0], marginal[0], epsilon = 1e-12);
+    assert_eq!(logs[2], 0.0);
+    approx::assert_relative_eq!(logs[3], plain.log_density(&[holed[3]][..]).unwrap()[0], epsilon = 1e-12);
+    let given =
+        model.sample_given(&Table::new().with_numbers("x", &[6.0]).unwrap(), 200, &mut rng(11)).unwrap();
+    assert!(given.numbers("x").unwrap().iter().all(|x| *x == 6.0));
+    assert!((given.numbers("y").unwrap().iter().sum::<f64>() / 200.0 - 6.0).abs() < 0.5);
+    assert_eq!(model.sample_given(&incomplete, 0, &mut rng(11)).unwrap().n_rows(), 0);
 }
 
 #[test]

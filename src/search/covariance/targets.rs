@@ -11,6 +11,8 @@ const STRENGTH_STEP: f64 = 2.0;
 const STRENGTHS: i32 = 16;
 /// One row alone leaves none.
 const FEWEST_LEFT: f64 = 2.0;
+/// Around a mean n rows vary in n − 1 directions; those of a cell, shared with others, may in one less.
+const DIRECTIONS_FEWER: f64 = 2.0;
 /// A smaller share of a cell's largest variance is none.
 const LEAST_VARIANCE: f64 = 1e-10;
 
@@ -142,7 +144,7 @@ impl Target {
         let is_full = |(relative, rows): (&Relative, &f64)| {
             let least = LEAST_VARIANCE * relative.spectrum.max();
             let varying = relative.spectrum.iter().filter(|value| **value > least).count() as f64;
-            varying >= (rows - FEWEST_LEFT).floor().min(relative.spectrum.len() as f64)
+            varying >= (rows - DIRECTIONS_FEWER).floor().min(relative.spectrum.len() as f64)
         };
         let full: Vec<bool> = self.relative.iter().zip(rows).map(is_full).collect();
         if full.contains(&true) { full } else { vec![true; rows.len()] }
